@@ -1,0 +1,76 @@
+/**
+ * A path is declared once: pattern, fields, operations, help. Routing, validation, `?help=1`, OpenAPI and
+ * docs/api.md come from the declaration.
+ */
+import type { StoreView } from '../storage/view.ts'
+import type { Call, Outcome } from './call.ts'
+import type { Fields } from './field.ts'
+import type { Operation } from './operation.ts'
+
+export type Run<F extends Fields> = (call: Call<F>) => Promise<Outcome> | Outcome
+
+export type NamePattern = 'role' | 'issuer' | 'segment' | 'rest'
+
+/** How a name in a pattern is spelled: ASCII, anchored, linear, and run on at most 512 characters. */
+export const namePatterns: Readonly<Record<NamePattern, RegExp>> = {
+  /** Letters, digits, `_ - . @`; begins and ends with a word character. */
+  role: /^[A-Za-z0-9_](?:[A-Za-z0-9_.@-]*[A-Za-z0-9_])?$/,
+  /** The same without `@`. */
+  issuer: /^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?$/,
+  /** One segment of any spelling. */
+  segment: /^[^/]+$/,
+  /** Everything that is left, slashes included. */
+  rest: /^.+$/,
+}
+
+export interface PathDeclaration<F extends Fields> {
+  /**
+   * Segments split by `/`. `:name` takes one segment, `:name*` (last only) the whole rest. The names are fields of the path. A segment
+   * in parentheses at the end, `(/:name)`, is optional.
+   */
+  readonly pattern: string
+  /** Spelling of the names in the pattern; `segment` (or `rest` for `:name*`) where absent. */
+  readonly names?: Readonly<Record<string, NamePattern>>
+  readonly fields: F
+  readonly operations: Partial<Record<Exclude<Operation, 'help'>, Run<F>>>
+  /** Says whether the thing exists: then a write is judged as `create` or `update`. Without it every write is `update`. */
+  readonly exists?: (call: Call<F>) => Promise<boolean>
+  /** `none`: no token is read, not even a bad one refused. `optional`: a valid token widens the answer. */
+  readonly auth?: 'none' | 'optional'
+  /** Operations that need the `sudo` capability too. */
+  readonly sudo?: readonly Operation[] | 'all'
+  /** Sys paths that answer while the server is sealed. */
+  readonly whileSealed?: boolean
+  /** Not audited: health and its like. */
+  readonly unaudited?: boolean
+  /** Old clients read `data` at the top level here. */
+  readonly topLevelCopy?: boolean
+  /** Charged to the caller's address when it fails with a 4xx (protocols 3.4): unauthenticated doors. */
+  readonly chargesMisses?: boolean
+  readonly synopsis: string
+  readonly description: string
+}
+
+/** A declaration whose fields' types are forgotten, as routers keep it. */
+export type Path = PathDeclaration<Fields>
+
+/** Declares a path; the types of its fields reach its operations. */
+export function declarePath<const F extends Fields>(declaration: PathDeclaration<F>): Path {
+  return declaration as unknown as Path
+}
+
+/** A secrets engine or auth method: a set of paths over a view of the store. */
+export interface Backend {
+  readonly type: string
+  readonly description: string
+  readonly paths: readonly Path[]
+  /** Ends what a lease stands for: the writes that do it. Absent where nothing is leased. */
+  readonly revoke?: (lease: LeasedData) => Promise<Outcome> | Outcome
+}
+
+/** What a backend sees of its lease when it has to revoke it. */
+export interface LeasedData {
+  readonly id: string
+  readonly data: unknown
+  readonly store: StoreView
+}

@@ -1,0 +1,14 @@
+/** The keys of the store. Everything under `cfg/` is configuration: a commit that touches it renews the generation. */
+
+export const CONFIG_PREFIX = 'cfg/'
+
+/** 16 random bytes that every commit to `cfg/` replaces (protocols 1.3). */
+export const GENERATION_KEY = 'meta/generation'
+
+/** Whether an operator sealed the server, read with every request (protocols 1.8). */
+export const SEAL_KEY = 'meta/seal'
+
+/** Comes after every key that begins with `prefix`: keys hold no character above it. */
+export function afterPrefix(prefix: string): string {
+  return `${prefix}\u{10ffff}`
+}

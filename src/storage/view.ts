@@ -1,0 +1,91 @@
+/** A part of the store under one prefix: an engine sees no more than this. Also the walks over long lists. */
+import { afterPrefix } from './path.ts'
+import type { Condition, Entry, Store, Write } from './store.ts'
+
+const PAGE = 500
+
+/** A write that must create its key, with the condition that says so. */
+export interface Creation {
+  readonly write: Write
+  readonly condition: Condition
+}
+
+export class StoreView {
+  readonly #store: Store
+  readonly prefix: string
+
+  constructor(store: Store, prefix: string) {
+    this.#store = store
+    this.prefix = prefix
+  }
+
+  key(name: string): string {
+    return this.prefix + name
+  }
+
+  async get(name: string): Promise<Entry | undefined> {
+    const [entry] = await this.#store.get([this.key(name)])
+    return entry
+  }
+
+  /** Names under `folder`, without the view's prefix. */
+  async list(folder: string, after = '', limit: number = PAGE): Promise<string[]> {
+    const from = after === '' ? '' : this.key(after)
+    const keys = await this.#store.list(this.key(folder), from, limit)
+    return keys.map((key) => key.slice(this.prefix.length))
+  }
+
+  put(name: string, value: Uint8Array): Write {
+    return { key: this.key(name), value }
+  }
+
+  remove(name: string): Write {
+    return { key: this.key(name) }
+  }
+
+  when(name: string, is: Condition['is']): Condition {
+    return { key: this.key(name), is }
+  }
+}
+
+/** Every key under a prefix, read in pages: the caller may stop at any. */
+export async function* keysUnder(store: Store, prefix: string): AsyncGenerator<string> {
+  for (let after = ''; ; ) {
+    const page = await store.list(prefix, after, PAGE)
+    yield* page
+    if (page.length < PAGE) return
+    after = page[page.length - 1] as string
+  }
+}
+
+/** The names directly under a prefix, without it; a folder ends in `/` and is named once, whatever it holds. */
+export async function childrenOf(store: Store, prefix: string): Promise<string[]> {
+  const names: string[] = []
+  for (let after = ''; ; ) {
+    const page = await store.list(prefix, after, PAGE)
+    let skipTo: string | undefined
+    for (const key of page) {
+      if (skipTo !== undefined && key < skipTo) continue
+      const rest = key.slice(prefix.length)
+      const slash = rest.indexOf('/')
+      if (slash < 0) {
+        names.push(rest)
+        continue
+      }
+      names.push(rest.slice(0, slash + 1))
+      skipTo = afterPrefix(prefix + rest.slice(0, slash + 1))
+    }
+    if (page.length < PAGE) return names
+    const last = page[page.length - 1] as string
+    after = skipTo !== undefined && last < skipTo ? skipTo : last
+  }
+}
+
+/** A JSON value as stored bytes, and back. */
+export function encodeRecord(record: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(record))
+}
+
+export function decodeRecord<T>(value: Uint8Array): T {
+  return JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString()) as T
+}
