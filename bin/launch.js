@@ -4,8 +4,9 @@
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { availableParallelism } from 'node:os'
+import module, { createRequire } from 'node:module'
+import { availableParallelism, constants, userInfo } from 'node:os'
+import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const OLDEST_NODE = 24
@@ -20,29 +21,50 @@ export async function launch(source, built) {
 /** Runs a script with arguments, in this process where that is possible. */
 export async function runScript(script, args) {
   const isServer = args[0] === 'server'
-  if (Number(process.versions.node.split('.')[0]) >= OLDEST_NODE) {
-    if (isServer && process.env.POSTERN_LAUNCHED !== '1' && process.execve) {
-      const { env, argv } = serverProcess(process.execPath, script, args)
-      process.execve(process.execPath, argv, env)
-    }
-    process.argv = [process.execPath, script, ...args]
-    await import(pathToFileURL(script).href)
+  if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
+    runOnPinnedNode(
+      isServer ? serverStart(script, args) : { env: process.env, argv: [script, ...args] },
+    )
     return
   }
-  const node = pinnedNode()
-  const { env, argv } = isServer
-    ? serverProcess(node, script, args)
-    : { env: process.env, argv: [node, script, ...args] }
-  const child = spawn(node, argv.slice(1), { stdio: 'inherit', env })
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
-  child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)))
+  if (isServer && process.env.POSTERN_LAUNCHED !== '1' && process.execve) {
+    const { env, argv } = serverStart(script, args)
+    // The same process id, so that a supervisor's signals reach the server itself.
+    process.execve(process.execPath, [process.execPath, ...argv], env)
+  }
+  useCompileCache()
+  process.argv = [process.execPath, script, ...args]
+  await import(pathToFileURL(script).href)
 }
 
 /** A server starts with the debugger's signal switched off, and one pool thread a core for RSA signing. */
-function serverProcess(node, script, args) {
+function serverStart(script, args) {
   const threads = process.env.UV_THREADPOOL_SIZE ?? String(Math.max(4, availableParallelism()))
   const env = { ...process.env, POSTERN_LAUNCHED: '1', UV_THREADPOOL_SIZE: threads }
-  return { env, argv: [node, '--disable-sigusr1', ...process.execArgv, script, ...args] }
+  return { env, argv: ['--disable-sigusr1', ...process.execArgv, script, ...args] }
+}
+
+/**
+ * Compiled code is kept below the user's own home, never in Node's default place under /tmp, where
+ * another user could plant code for root to run.
+ */
+function useCompileCache() {
+  try {
+    module.enableCompileCache(path.join(userInfo().homedir, '.cache', 'postern'))
+  } catch {
+    // A user without a passwd entry: started without a cache.
+  }
+}
+
+function runOnPinnedNode({ env, argv }) {
+  const child = spawn(pinnedNode(), argv, { stdio: 'inherit', env })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    // A terminal sends its own SIGINT to the child as well: twice would mean "at once".
+    process.on(signal, () => {
+      if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
+    })
+  }
+  child.on('exit', (code, signal) => process.exit(signal ? 128 + constants.signals[signal] : code))
 }
 
 function pinnedNode() {
