@@ -58,3 +58,13 @@ test('a version range and another registry are refused', () => {
 test('protocols 6.3: npm has to be told not to run install scripts', () => {
   assert.equal(problemsOf({ 'node_modules/a': sound }, '1.0.0', 'save-exact=true\n').length, 1)
 })
+
+test('only a development tool for another platform may lack its checksum', () => {
+  const { integrity: _, ...entry } = { ...sound, dev: true, optional: true }
+  const problemCount = (change: object): number =>
+    problemsOf({ 'node_modules/a': { ...entry, ...change } }).length
+  assert.equal(problemCount({ os: ['darwin'], cpu: ['x64'] }), 0)
+  assert.equal(problemCount({ os: ['linux'], cpu: ['x64'] }), 1)
+  assert.equal(problemCount({ os: ['darwin'], cpu: ['x64'], dev: false }), 1)
+  assert.equal(problemCount({}), 1)
+})
