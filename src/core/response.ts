@@ -1,20 +1,5 @@
 /** What the core answers: the HTTP server turns it into bytes. */
-
-export interface AuthResponse {
-  readonly client_token: string
-  readonly accessor: string
-  readonly policies: readonly string[]
-  readonly token_policies: readonly string[]
-  readonly identity_policies?: readonly string[]
-  readonly metadata: Readonly<Record<string, string>> | null
-  readonly lease_duration: number
-  readonly renewable: boolean
-  readonly entity_id: string
-  readonly token_type: 'service' | 'batch'
-  readonly orphan: boolean
-  readonly mfa_requirement: null
-  readonly num_uses: number
-}
+import type { AuthResponse } from '../token/auth-response.ts'
 
 export interface WrapInfo {
   readonly token: string

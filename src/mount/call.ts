@@ -2,8 +2,10 @@
  * What an operation of a path is handed (a call, already authorised and coerced) and what it gives back (an
  * outcome: the answer, and the writes it wants). The pipeline adds the lease and the wrapping, and commits once.
  */
+import type { Secret } from '../redact.ts'
 import type { Condition, Write } from '../storage/store.ts'
 import type { StoreView } from '../storage/view.ts'
+import type { AuthResponse } from '../token/auth-response.ts'
 import type { Fields, FieldValues } from './field.ts'
 import type { Operation } from './operation.ts'
 
@@ -11,6 +13,8 @@ import type { Operation } from './operation.ts'
 export interface Caller {
   /** Storage id of the token: its HMAC in hex. */
   readonly tokenId: string
+  /** The token itself, for the few paths that show it to its holder. */
+  readonly token: Secret
   readonly accessor: string
   readonly displayName: string
   readonly policies: readonly string[]
@@ -114,6 +118,12 @@ export interface TokenGrant {
   readonly id?: string
   readonly path: string
   readonly entityId: string
+  /** Only for a response-wrapping token. */
+  readonly wrapping?: {
+    readonly creationPath: string
+    readonly ttlSeconds: number
+    readonly wrappedAccessor?: string
+  }
 }
 
 export interface Outcome {
@@ -124,14 +134,20 @@ export interface Outcome {
   /** A whole body outside the envelope: JSON when an object, text otherwise. */
   readonly bare?: { readonly body: unknown; readonly contentType?: string }
   readonly status?: number
+  /** A refusal that the caller is told as a success: charged like an error on paths with `chargesMisses`. */
+  readonly missed?: boolean
   readonly writes?: readonly Write[]
   readonly conditions?: readonly Condition[]
   readonly lease?: NewLease
   /** Leases that end with this commit, because what they lease is used up by it. */
   readonly endedLeases?: readonly LeaseRef[]
   readonly token?: TokenGrant
-  /** A stored response to answer with as it was (unwrap). */
+  /** A renewed token, as its holder is shown it. */
+  readonly auth?: AuthResponse
+  /** A stored response to answer with as it was (unwrap): its JSON text. */
   readonly replay?: string
+  /** Runs after the answer's audit line, before the answer leaves: what could not be audited otherwise (seal). */
+  readonly afterwards?: () => Promise<void>
   /** Keys among `writes` that hold what this request issued: deleted again when its answer can't be audited. */
   readonly issuedKeys?: readonly string[]
 }

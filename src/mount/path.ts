@@ -43,6 +43,8 @@ export interface PathDeclaration<F extends Fields> {
   readonly whileSealed?: boolean
   /** Not audited: health and its like. */
   readonly unaudited?: boolean
+  /** Takes data of any names: none is ignored, none warned about. */
+  readonly anyData?: boolean
   /** Old clients read `data` at the top level here. */
   readonly topLevelCopy?: boolean
   /** Charged to the caller's address when it fails with a 4xx (protocols 3.4): unauthenticated doors. */

@@ -1,0 +1,52 @@
+/** The one commit of a request, and its undoing when the answer could not be audited. */
+import { CONFIG_PREFIX, GENERATION_KEY } from '../storage/path.ts'
+import type { Condition } from '../storage/store.ts'
+import { tokenKey } from '../token/token-store.ts'
+import type { Answered } from './answer.ts'
+import type { ValidatedRequest } from './call.ts'
+import type { Parts } from './parts.ts'
+
+/** Something that the request relied on has changed before its commit: it starts again. */
+export class Conflict extends Error {
+  override readonly name = 'Conflict'
+  readonly failed: Condition
+
+  constructor(failed: Condition) {
+    super('a condition of the commit failed')
+    this.failed = failed
+  }
+}
+
+/** Commits the writes of a request. Throws Conflict when a condition failed; then nothing was written. */
+export async function commitRequest(
+  parts: Parts,
+  request: ValidatedRequest,
+  answered: Answered,
+): Promise<void> {
+  const { writes } = answered
+  if (writes.length === 0 && answered.conditions.length === 0) return
+  const conditions = [...answered.conditions]
+  const touchesConfig = writes.some(({ key }) => key.startsWith(CONFIG_PREFIX))
+  if (touchesConfig || answered.issuedKeys.length > 0) {
+    // What is created under a token, a role or a mount must not outlive a revocation that ran meanwhile.
+    if (request.token) conditions.push({ key: tokenKey(request.token.id), is: 'present' })
+    const { version } = request.config
+    if (version !== undefined) conditions.push({ key: GENERATION_KEY, is: version })
+  }
+  const result = await parts.store.commit(writes, conditions)
+  if (!result.committed) throw new Conflict(result.failed)
+}
+
+/** Deletes what the request issued: its receiver will never see it (protocols 2.1). */
+export async function undoIssue(parts: Parts, issuedKeys: readonly string[]): Promise<void> {
+  if (issuedKeys.length === 0) return
+  try {
+    await parts.store.commit(
+      issuedKeys.map((key) => ({ key })),
+      [],
+    )
+  } catch (error) {
+    parts.log.error({ err: error }, 'an issued credential could not be undone; trying again later')
+    parts.undoLater(issuedKeys)
+  }
+}

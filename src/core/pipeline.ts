@@ -1,0 +1,217 @@
+/**
+ * A request's way, as the list of its steps (protocols 1 to 3). Every step takes what the one before it made; a
+ * request whose ground changed under it starts again; what fails is audited like what succeeds.
+ */
+import { PosternError } from '../errors.ts'
+import { USED_UP } from '../token/token.ts'
+import { answerOf, bareResponse, wrapResponse } from './answer.ts'
+import type { Reached } from './audit-line.ts'
+import { auditedResponse, auditRecord, failureLine } from './audit-line.ts'
+import type { AuthenticatedRequest, AuthorizedRequest } from './authorize.ts'
+import {
+  authenticate,
+  checkPolicy,
+  checkSealed,
+  denied,
+  requireMatch,
+  route,
+  runOf,
+} from './authorize.ts'
+import { operationOf, validateFields } from './call.ts'
+import { Conflict, commitRequest, undoIssue } from './commit.ts'
+import { StaleGeneration } from './config-cache.ts'
+import { helpOutcome } from './help.ts'
+import { registerLease } from './issue.ts'
+import type { Parts } from './parts.ts'
+import type { Request } from './request.ts'
+import type { Response } from './response.ts'
+import { Turns } from './turns.ts'
+
+/** Restarts run side by side at first; from the second on one at a time, so that the last ones get through. */
+const FREE_RESTARTS = 1
+const MAX_RESTARTS = 3
+
+/** Progress of one request that its restarts share. */
+interface Attempt {
+  reached: Reached
+  requestLogged: boolean
+  useTaken: boolean
+  /** The token whose last use this request took. */
+  usedUpToken: string | undefined
+}
+
+export class Pipeline {
+  readonly #parts: Parts
+  readonly #turns = new Turns()
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** Answers a request. Rejects with a PosternError that may be shown to the caller. */
+  async answer(request: Request): Promise<Response> {
+    const attempt: Attempt = {
+      reached: { request },
+      requestLogged: false,
+      useTaken: false,
+      usedUpToken: undefined,
+    }
+    try {
+      return await this.#answerOnFirmGround(attempt)
+    } finally {
+      if (attempt.usedUpToken !== undefined) await this.#parts.revokeToken(attempt.usedUpToken)
+    }
+  }
+
+  async #answerOnFirmGround(attempt: Attempt): Promise<Response> {
+    for (let restarts = 0; ; restarts++) {
+      try {
+        if (restarts <= FREE_RESTARTS) return await this.#run(attempt)
+        return await this.#turns.take(() => this.#run(attempt))
+      } catch (error) {
+        if (!(error instanceof StaleGeneration || error instanceof Conflict)) {
+          throw await this.#fail(attempt, error)
+        }
+        if (restarts === MAX_RESTARTS) {
+          const busy = new PosternError(
+            'unavailable',
+            'the configuration keeps changing; try again',
+          )
+          throw await this.#fail(attempt, busy)
+        }
+      }
+    }
+  }
+
+  async #run(attempt: Attempt): Promise<Response> {
+    const parts = this.#parts
+    const opened = await checkSealed(parts, attempt.reached.request)
+    const routed = await route(parts, opened)
+    attempt.reached = routed
+    this.#checkMisses(routed)
+    const authenticated = await authenticate(parts, routed, attempt.useTaken)
+    attempt.reached = authenticated
+    this.#noteUse(attempt, authenticated)
+    const authorized = await this.#authorize(attempt, authenticated)
+    await this.#auditRequest(attempt)
+    const validated = validateFields(parts, authorized)
+    if (authorized.operation === 'help') {
+      return this.#auditResponse(attempt, bareResponse(helpOutcome(authorized), 200), [])
+    }
+    const outcome = await runOf(authorized.match, authorized.operation)?.(validated.call)
+    const issued = registerLease(parts, validated, outcome ?? {})
+    const answered = wrapResponse(parts, validated, answerOf(validated, issued))
+    await commitRequest(parts, validated, answered)
+    const { issuedKeys, response, token } = answered
+    await this.#auditResponse(attempt, response, issuedKeys, token)
+    await outcome?.afterwards?.()
+    return response
+  }
+
+  /** Unauthenticated doors are shut to an address that keeps missing (protocols 3.4): before any line is written. */
+  #checkMisses({
+    match,
+    mount,
+    request,
+  }: AuthenticatedRequest | Parameters<typeof authenticate>[1]): void {
+    if (!match?.path.chargesMisses || !mount) return
+    if (this.#parts.missLimit.allows(request.remoteAddress, mount.path)) return
+    throw new PosternError('too_many_requests')
+  }
+
+  #noteUse(attempt: Attempt, { token }: AuthenticatedRequest): void {
+    if (!token || token.numUses === 0) return
+    attempt.useTaken = true
+    if (token.numUses === USED_UP) attempt.usedUpToken = token.id
+  }
+
+  async #authorize(
+    attempt: Attempt,
+    authenticated: AuthenticatedRequest,
+  ): Promise<AuthorizedRequest> {
+    const { request, isOpen } = authenticated
+    if (isOpen && request.wrapTtlSeconds !== undefined) {
+      throw new PosternError(
+        'invalid_request',
+        'response wrapping is not offered on unauthenticated paths',
+      )
+    }
+    const operation = await operationOf(this.#parts, authenticated)
+    attempt.reached = { ...authenticated, operation }
+    const { decision, hasSudo } = await checkPolicy(authenticated, operation).catch((error) => {
+      attempt.reached = {
+        ...attempt.reached,
+        policyResults: { allowed: false, grantingPolicies: [] },
+      }
+      throw error
+    })
+    const match = requireMatch(authenticated, operation)
+    const grantingPolicies = decision?.grantingPolicies ?? (hasSudo ? ['root'] : [])
+    attempt.reached = { ...attempt.reached, policyResults: { allowed: true, grantingPolicies } }
+    const { mount, backend } = authenticated
+    if (!mount || !backend) throw denied()
+    return { ...authenticated, mount, backend, match, operation, hasSudo, grantingPolicies }
+  }
+
+  async #auditRequest(attempt: Attempt): Promise<void> {
+    if (attempt.requestLogged || !this.#parts.audit.isEnabled()) return
+    await this.#parts.audit.logRequest(auditRecord(attempt.reached))
+    attempt.requestLogged = true
+  }
+
+  /** Writes the response line; when that fails, takes back what was issued, and withholds the answer. */
+  async #auditResponse(
+    attempt: Attempt,
+    response: Response,
+    issuedKeys: readonly string[],
+    token?: Parameters<typeof auditedResponse>[1],
+  ): Promise<Response> {
+    const { audit } = this.#parts
+    if (!audit.isEnabled()) return response
+    try {
+      await audit.logResponse({
+        ...auditRecord(attempt.reached),
+        response: auditedResponse(response, token),
+      })
+    } catch (error) {
+      await undoIssue(this.#parts, issuedKeys)
+      throw error
+    }
+    return response
+  }
+
+  /** Audits a failure. Returns the error to show: another one when the audit log took no line. */
+  async #fail(attempt: Attempt, error: unknown): Promise<PosternError> {
+    const shown = this.#shown(error)
+    const { audit, missLimit } = this.#parts
+    // A sealed server has no audit log, a shut door writes no line, and audit's own failure can't be audited.
+    if (['sealed', 'too_many_requests', 'audit_failed'].includes(shown.code)) return shown
+    const { match, mount, request } = attempt.reached
+    if (match?.path.chargesMisses && mount && shown.status < 500) {
+      missLimit.charge(request.remoteAddress, mount.path)
+    }
+    if (!audit.isEnabled()) return shown
+    try {
+      const record = failureLine(auditRecord(attempt.reached), shown)
+      if (!attempt.requestLogged) {
+        const { response: _none, ...line } = record
+        await audit.logRequest(line)
+      }
+      await audit.logResponse(record)
+      return shown
+    } catch (failure) {
+      return this.#shown(failure)
+    }
+  }
+
+  #shown(error: unknown): PosternError {
+    if (error instanceof PosternError) {
+      if (error.status >= 500 && error.cause !== undefined) {
+        this.#parts.log.error({ err: error.cause }, error.message)
+      }
+      return error
+    }
+    this.#parts.log.error({ err: error }, 'a request failed unexpectedly')
+    return new PosternError('internal', undefined, { cause: error })
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * A lease as it is stored: what ends, when, and what to do then. Its keys: `lease/<id>` (the record),
+ * `exp/<time>/<id>` (due order), `held/<token>/<id>` (what dies with a token).
+ */
+import type { Condition, Entry, Store, Write } from '../storage/store.ts'
+import { decodeRecord, encodeRecord } from '../storage/view.ts'
+
+export interface LeaseRecord {
+  /** A `token` lease ends its token (storage id in `tokenId`); a `secret` lease belongs to the token. */
+  readonly kind: 'secret' | 'token'
+  readonly tokenId: string
+  /** Of the mount that has to revoke it; '' for tokens. */
+  readonly mountUuid: string
+  /** Milliseconds since the epoch. */
+  readonly issuedAt: number
+  readonly expiresAt: number
+  readonly maxExpiresAt: number
+  readonly lastRenewedAt?: number
+  readonly renewable: boolean
+  /** The engine's own, sealed with the record. */
+  readonly data?: unknown
+}
+
+export interface StoredLease extends LeaseRecord {
+  readonly id: string
+  readonly version: number
+}
+
+export const LEASE_PREFIX = 'lease/'
+export const EXPIRY_PREFIX = 'exp/'
+
+const EMPTY = new Uint8Array(0)
+const TIME_DIGITS = 12
+
+export const leaseKey = (id: string): string => LEASE_PREFIX + id
+export const heldPrefix = (tokenId: string): string => `held/${tokenId}/`
+
+/** Sorts by time: twelve hex digits of milliseconds last until the year 10889. */
+export function expiryKey(expiresAt: number, id: string): string {
+  return `${EXPIRY_PREFIX}${expiresAt.toString(16).padStart(TIME_DIGITS, '0')}/${id}`
+}
+
+export function parseExpiryKey(key: string): { expiresAt: number; id: string } {
+  const rest = key.slice(EXPIRY_PREFIX.length)
+  return {
+    expiresAt: Number.parseInt(rest.slice(0, TIME_DIGITS), 16),
+    id: rest.slice(TIME_DIGITS + 1),
+  }
+}
+
+/** The writes that store a new lease; its id must not be there yet. */
+export function leaseCreation(
+  id: string,
+  record: LeaseRecord,
+): { writes: Write[]; condition: Condition } {
+  const writes: Write[] = [
+    { key: leaseKey(id), value: encodeRecord(record) },
+    { key: expiryKey(record.expiresAt, id), value: EMPTY },
+  ]
+  if (record.kind === 'secret') {
+    writes.push({ key: heldPrefix(record.tokenId) + id, value: EMPTY })
+  }
+  return { writes, condition: { key: leaseKey(id), is: 'absent' } }
+}
+
+/** The writes that remove a lease. */
+export function leaseRemoval(lease: Pick<StoredLease, 'id' | 'expiresAt' | 'tokenId'>): Write[] {
+  return [
+    { key: leaseKey(lease.id) },
+    { key: expiryKey(lease.expiresAt, lease.id) },
+    { key: heldPrefix(lease.tokenId) + lease.id },
+  ]
+}
+
+/** The writes that move a lease's end. */
+export function leaseRenewal(lease: StoredLease, expiresAt: number, now: number): Write[] {
+  const { id, version: _version, ...record } = lease
+  return [
+    { key: leaseKey(id), value: encodeRecord({ ...record, expiresAt, lastRenewedAt: now }) },
+    { key: expiryKey(lease.expiresAt, id) },
+    { key: expiryKey(expiresAt, id), value: EMPTY },
+  ]
+}
+
+export async function readLease(store: Store, id: string): Promise<StoredLease | undefined> {
+  const [entry] = await store.get([leaseKey(id)])
+  return entry && decodeLease(id, entry)
+}
+
+export function decodeLease(id: string, entry: Entry): StoredLease {
+  return { ...decodeRecord<LeaseRecord>(entry.value), id, version: entry.version }
+}

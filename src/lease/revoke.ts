@@ -1,0 +1,58 @@
+/** Ending leases: one, or all under a prefix. What a lease stands for goes in the same commit as the lease. */
+import type { Outcome } from '../mount/call.ts'
+import type { Store } from '../storage/store.ts'
+import { keysUnder } from '../storage/view.ts'
+import { inBatches } from './batch.ts'
+import type { StoredLease } from './lease.ts'
+import { LEASE_PREFIX, leaseRemoval, readLease } from './lease.ts'
+
+/** How a lease's engine and token are reached; the core knows them. */
+export interface LeaseEnds {
+  /** The writes that end what the lease stands for; undefined when its mount is gone. */
+  endSecret(lease: StoredLease): Promise<Outcome | undefined>
+  revokeToken(tokenId: string): Promise<void>
+}
+
+/** Ends one lease. An unknown id is a success. With `force` an engine that fails is passed over. */
+export async function revokeLease(
+  store: Store,
+  ends: LeaseEnds,
+  id: string,
+  force = false,
+): Promise<void> {
+  for (;;) {
+    const lease = await readLease(store, id)
+    if (!lease) return
+    if (lease.kind === 'token') return ends.revokeToken(lease.tokenId)
+    const end = await endOf(lease, ends, force)
+    const result = await store.commit(
+      [...(end?.writes ?? []), ...leaseRemoval(lease)],
+      [{ key: LEASE_PREFIX + id, is: lease.version }],
+    )
+    // Renewed or revoked meanwhile: look again.
+    if (result.committed) return
+  }
+}
+
+async function endOf(lease: StoredLease, ends: LeaseEnds, force: boolean) {
+  try {
+    return await ends.endSecret(lease)
+  } catch (error) {
+    if (!force) throw error
+    return undefined
+  }
+}
+
+/** Ends the lease of this id and every lease below it. */
+export async function revokePrefix(
+  store: Store,
+  ends: LeaseEnds,
+  prefix: string,
+  force = false,
+): Promise<void> {
+  const folder = prefix.endsWith('/') || prefix === '' ? prefix : `${prefix}/`
+  if (folder !== prefix) await revokeLease(store, ends, prefix, force)
+  await inBatches(keysUnder(store, LEASE_PREFIX + folder), (key) =>
+    revokeLease(store, ends, key.slice(LEASE_PREFIX.length), force),
+  )
+}

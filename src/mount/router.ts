@@ -1,0 +1,130 @@
+/** Finds the declared path of a backend that a request names. Patterns are compiled once, when the server starts. */
+import type { Operation } from './operation.ts'
+import type { NamePattern, Path } from './path.ts'
+import { namePatterns } from './path.ts'
+
+const MAX_NAME_CHARACTERS = 512
+
+export interface Match {
+  readonly path: Path
+  /** What the names in the pattern stand for. */
+  readonly names: ReadonlyMap<string, string>
+}
+
+interface Segment {
+  readonly literal?: string
+  readonly name?: string
+  readonly spelling?: RegExp
+}
+
+interface Compiled {
+  readonly path: Path
+  readonly segments: readonly Segment[]
+  /** The last name takes everything that is left. */
+  readonly takesRest: boolean
+  readonly lists: boolean
+}
+
+const NO_NAMES: ReadonlyMap<string, string> = new Map()
+
+export class Router {
+  readonly #byFirst = new Map<string, Compiled[]>()
+  readonly #anyFirst: Compiled[] = []
+  readonly paths: readonly Path[]
+
+  constructor(paths: readonly Path[]) {
+    this.paths = paths
+    for (const path of paths) {
+      for (const pattern of variants(path.pattern)) this.#add(compile(path, pattern))
+    }
+  }
+
+  #add(compiled: Compiled): void {
+    const first = compiled.segments[0]?.literal
+    if (first === undefined) this.#anyFirst.push(compiled)
+    else this.#byFirst.set(first, [...(this.#byFirst.get(first) ?? []), compiled])
+  }
+
+  /**
+   * The declaration that fits and offers the operation, else the first that fits. `rest` is the path inside the
+   * mount; a final slash fits only paths that list.
+   */
+  match(rest: string, operation: Operation): Match | undefined {
+    const slashed = rest.endsWith('/')
+    const parts = (slashed ? rest.slice(0, -1) : rest).split('/')
+    let fallback: Match | undefined
+    for (const candidates of [this.#byFirst.get(parts[0] as string) ?? [], this.#anyFirst]) {
+      for (const candidate of candidates) {
+        if (slashed && !candidate.lists && !candidate.takesRest) continue
+        const names = namesOf(candidate, parts, slashed)
+        if (!names) continue
+        if (offers(candidate.path, operation)) return { path: candidate.path, names }
+        fallback ??= { path: candidate.path, names }
+      }
+    }
+    return fallback
+  }
+}
+
+/** A write to a path that tells creation from update may be declared as either. */
+function offers(path: Path, operation: Operation): boolean {
+  if (operation === 'help') return true
+  return path.operations[operation === 'create' ? 'update' : operation] !== undefined
+}
+
+function namesOf(
+  { segments, takesRest }: Compiled,
+  parts: readonly string[],
+  slashed: boolean,
+): ReadonlyMap<string, string> | undefined {
+  if (takesRest ? parts.length < segments.length : parts.length !== segments.length)
+    return undefined
+  let names: Map<string, string> | undefined
+  for (let i = 0; i < segments.length; i++) {
+    const { literal, name, spelling } = segments[i] as Segment
+    if (literal !== undefined) {
+      if (parts[i] !== literal) return undefined
+      continue
+    }
+    const isRest = takesRest && i === segments.length - 1
+    const text = isRest ? parts.slice(i).join('/') + (slashed ? '/' : '') : (parts[i] as string)
+    if (text.length > MAX_NAME_CHARACTERS || !(spelling as RegExp).test(text)) return undefined
+    names ??= new Map()
+    names.set(name as string, text)
+  }
+  return names ?? NO_NAMES
+}
+
+/** `a(/:b)` is `a` and `a/:b`. */
+function variants(pattern: string): string[] {
+  const optional = /^(.*)\((\/[^()]*)\)$/.exec(pattern)
+  return optional ? [`${optional[1]}${optional[2]}`, ...variants(optional[1] as string)] : [pattern]
+}
+
+function compile(path: Path, pattern: string): Compiled {
+  const segments = pattern.split('/').map((part) => compileSegment(path, part))
+  const takesRest = pattern.endsWith('*')
+  const lists = path.operations.list !== undefined || path.operations.scan !== undefined
+  return { path, segments, takesRest, lists }
+}
+
+function compileSegment(path: Path, part: string): Segment {
+  if (!part.startsWith(':')) return { literal: part }
+  const name = part.replace(/^:|\*$/g, '')
+  const spelling: NamePattern = path.names?.[name] ?? (part.endsWith('*') ? 'rest' : 'segment')
+  return { name, spelling: namePatterns[spelling] }
+}
+
+/** The regular expression that help texts show for a path. */
+export function patternText(path: Path): string {
+  const source = path.pattern.replace(/:([a-z_]+)\*?/g, (part, name: string) => {
+    const spelling = path.names?.[name] ?? (part.endsWith('*') ? 'rest' : 'segment')
+    return `(?P<${name}>${namePatterns[spelling].source.replace(/^\^|\$$/g, '')})`
+  })
+  return `^${source.replace(/\((\/.*)\)$/, '(?:$1)?')}${path.operations.list ? '/?' : ''}$`
+}
+
+/** The operations that a path offers. */
+export function operationsOf(path: Path): Operation[] {
+  return Object.keys(path.operations) as Operation[]
+}
