@@ -1,0 +1,110 @@
+/**
+ * Asks the server about a one-time password and decides whether the user may enter this host (contract 7,
+ * 6.7). Every doubt is a no.
+ */
+import { Client } from '../client/client.ts'
+import { type JsonObject, textAt } from '../client/json.ts'
+import { envelopeOf } from '../client/reply.ts'
+import type { Secret } from '../redact.ts'
+import { canonicalAddress } from './address.ts'
+import type { HostConfig } from './config.ts'
+
+/** Why somebody is not let in; the text holds no secret. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+}
+
+export interface Login {
+  readonly otp: Secret
+  /** The user whom PAM wants to let in. */
+  readonly user: string
+  /** This host's own, canonical. */
+  readonly addresses: readonly string[]
+}
+
+/** What an accepted password was issued for. */
+export interface Grant {
+  readonly user: string
+  readonly address: string
+  readonly role: string
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+const MAX_REPLY_BYTES = 64 * 1024
+
+/**
+ * Spends the password and returns its grant when it fits this user and host. Throws otherwise: a Refusal, or an
+ * error of the client. The server compares user and addresses too, so that a wrong host does not spend it.
+ */
+export async function verifyOtp(
+  config: HostConfig,
+  login: Login,
+  timeoutMilliseconds: number,
+): Promise<Grant> {
+  const otp = login.otp.reveal()
+  if (!UUID.test(otp)) throw new Refusal('the password has not the form of an OTP')
+  if (login.user === '') throw new Refusal('PAM_USER is not set')
+  // Checked before the password is spent.
+  if (config.allowedRoles.length === 0) throw new Refusal('missing allowed_roles')
+  // An OTP for an address in allowed_cidr_list names none of this host's own: only this side can compare.
+  const ips = config.allowedBlocks === undefined ? { ips: [...login.addresses] } : {}
+  const data = await ask(config, { otp, username: login.user, ...ips }, timeoutMilliseconds)
+  return checkGrant(config, login, data)
+}
+
+/** Checks that the server and its mount answer. Throws when they do not. */
+export async function verifyConnection(
+  config: HostConfig,
+  timeoutMilliseconds: number,
+): Promise<void> {
+  const data = await ask(config, { otp: 'verify-echo-request' }, timeoutMilliseconds)
+  if (textAt(data, 'message') !== 'verify-echo-response') throw new Refusal('invalid echo response')
+}
+
+async function ask(
+  config: HostConfig,
+  body: JsonObject,
+  timeoutMilliseconds: number,
+): Promise<JsonObject> {
+  const client = new Client({
+    address: config.address,
+    namespace: config.namespace,
+    timeoutMilliseconds,
+    followsRedirects: false,
+    maxReplyBytes: MAX_REPLY_BYTES,
+    tls: {
+      caFile: config.caFile,
+      caFolder: config.caFolder,
+      serverName: config.serverName,
+      skipsVerify: config.skipsVerify,
+    },
+  })
+  try {
+    const reply = await client.send('PUT', `${config.mountPoint}/verify`, { body })
+    // A mount with compat=2015 may answer 204 to a wrong password.
+    if (reply.status !== 200) throw new Refusal(`the server answered ${reply.status}`)
+    const data = /^application\/json\b/.test(reply.contentType)
+      ? envelopeOf(reply)?.data
+      : undefined
+    if (data === undefined) throw new Refusal("the server's answer can't be read")
+    return data
+  } finally {
+    client.close()
+  }
+}
+
+function checkGrant(config: HostConfig, login: Login, data: JsonObject): Grant {
+  const user = textAt(data, 'username')
+  if (user === undefined || user !== login.user) throw new Refusal('username mismatch')
+  const address = canonicalAddress(textAt(data, 'ip') ?? '')
+  if (address === undefined) throw new Refusal('invalid IP in the verification response')
+  if (!login.addresses.includes(address) && !config.allowedBlocks?.(address)) {
+    throw new Refusal('the OTP was issued for another address than those of this host')
+  }
+  const role = textAt(data, 'role_name')
+  if (!role) throw new Refusal('missing role name in the verification response')
+  if (!config.allowedRoles.includes('*') && !config.allowedRoles.includes(role)) {
+    throw new Refusal('the role of the OTP is not one of the allowed_roles')
+  }
+  return { user, address, role }
+}
