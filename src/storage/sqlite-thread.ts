@@ -1,0 +1,111 @@
+/** The server's side of the writer's thread: starts it, hands it a group at a time and notices its end. */
+import { Worker } from 'node:worker_threads'
+import type { Batch } from './group-commit.ts'
+import {
+  packGroup,
+  type WriterFailure,
+  type WriterReply,
+  type WriterStart,
+} from './sqlite-message.ts'
+
+/** What a group that had reached its commit would have given. */
+export interface Prepared {
+  readonly outcomes: readonly number[]
+  readonly version: number
+}
+
+/** The writer's thread ended during a group: whether it was committed has to be read from the store. */
+export class WriterLost extends Error {
+  override readonly name = 'WriterLost'
+  readonly prepared: Prepared | undefined
+
+  constructor(prepared: Prepared | undefined, cause: unknown) {
+    super('the thread that writes the store has ended', { cause })
+    this.prepared = prepared
+  }
+}
+
+interface Waiting {
+  readonly resolve: (outcomes: readonly number[]) => void
+  readonly reject: (error: Error) => void
+}
+
+export class WriterThread {
+  readonly #worker: Worker
+  #waiting: Waiting | undefined
+  #prepared: Prepared | undefined
+  #cause: unknown
+  #hasEnded = false
+
+  private constructor(start: WriterStart) {
+    this.#worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), {
+      name: 'store',
+      workerData: start,
+      // The environment may hold secrets, and the thread needs none of it.
+      env: {},
+    })
+    this.#worker.on('message', (reply: WriterReply) => this.#onReply(reply))
+    this.#worker.on('error', (error) => {
+      this.#cause = error
+    })
+    this.#worker.on('exit', () => {
+      this.#hasEnded = true
+      this.#settle()?.reject(new WriterLost(this.#prepared, this.#cause))
+    })
+  }
+
+  /** Opens the store in a new thread; rejects with the reason when that fails. */
+  static async start(start: WriterStart): Promise<WriterThread> {
+    const thread = new WriterThread(start)
+    await thread.#answer()
+    return thread
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded
+  }
+
+  /** The outcomes of a group that is durable. One group at a time. */
+  apply(batches: readonly Batch[]): Promise<readonly number[]> {
+    this.#prepared = undefined
+    const message = packGroup(batches)
+    const answer = this.#answer()
+    this.#worker.postMessage(message, [message.values.buffer])
+    return answer
+  }
+
+  /** Resolves when the thread has closed its connection and ended. */
+  close(): Promise<void> {
+    if (this.#hasEnded) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#worker.ref()
+      this.#worker.once('exit', () => resolve())
+      this.#worker.postMessage('close')
+    })
+  }
+
+  #answer(): Promise<readonly number[]> {
+    // Only work keeps the process alive.
+    this.#worker.ref()
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject }
+    })
+  }
+
+  #settle(): Waiting | undefined {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    this.#worker.unref()
+    return waiting
+  }
+
+  #onReply(reply: WriterReply): void {
+    if (reply.is === 'prepared') this.#prepared = reply
+    else if (reply.is === 'failed') this.#settle()?.reject(errorOf(reply.failure))
+    else this.#settle()?.resolve(this.#prepared?.outcomes ?? [])
+  }
+}
+
+function errorOf({ message, errcode }: WriterFailure): Error {
+  return Object.assign(new Error(message), { errcode })
+}

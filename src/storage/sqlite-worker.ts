@@ -1,0 +1,93 @@
+/**
+ * The thread that writes: commits and checkpoints wait for the disk here, so that a slow one never stops a read or
+ * a signature on the server's thread (design section 3). Started by `sqlite-thread.ts`.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import type { Batch } from './group-commit.ts'
+import { openWriter } from './sqlite-file.ts'
+import {
+  type GroupMessage,
+  unpackGroup,
+  type WriterFailure,
+  type WriterReply,
+  type WriterStart,
+} from './sqlite-message.ts'
+import { SqliteWriter } from './sqlite-writer.ts'
+
+const SQLITE_FULL = 13
+/** About 16 MiB of log between checkpoints. */
+const CHECKPOINT_PAGES = 4_000
+
+const { path, clockMicros } = workerData as WriterStart
+const reply = (message: WriterReply): void => parentPort?.postMessage(message)
+const isFull = (error: unknown): boolean => (error as { errcode?: unknown }).errcode === SQLITE_FULL
+
+function failureOf(error: unknown): WriterFailure {
+  const { message, errcode } = error as { message: string; errcode?: number }
+  return { message, errcode }
+}
+
+function serve(): void {
+  const db = openWriter(path)
+  const writer = new SqliteWriter(db, clockMicros)
+  let mustRecover = false
+  let logPages = 0
+
+  const applyGroup = (batches: readonly Batch[]): void => {
+    try {
+      if (mustRecover) writer.recover()
+      mustRecover = false
+      writer.apply(batches, (outcomes, version) => reply({ is: 'prepared', outcomes, version }))
+      reply({ is: 'committed' })
+    } catch (error) {
+      mustRecover = true
+      // Before the answer, so that nobody is told "not written" of what a crash could still bring back.
+      const remains = recover()
+      reply({ is: 'failed', failure: failureOf(error) })
+      // The server starts a new writer, with new connections, at its next group.
+      if (!remains) close()
+    }
+  }
+
+  /** True when this connection may go on: the disk is only full, or the commit that repairs went through. */
+  const recover = (): boolean => {
+    try {
+      writer.recover()
+      mustRecover = false
+      return true
+    } catch (error) {
+      return isFull(error)
+    }
+  }
+
+  const checkpoint = (batches: readonly Batch[]): void => {
+    // A row's write touches a page of the table and one of the index, a group the pages above and the version's.
+    logPages += batches.reduce((sum, { writes }) => sum + 2 * writes.length, 4)
+    if (logPages < CHECKPOINT_PAGES) return
+    logPages = 0
+    try {
+      db.exec('PRAGMA wal_checkpoint(PASSIVE)')
+    } catch {
+      // The commits are durable in the log; the next checkpoint takes these pages too.
+    }
+  }
+
+  const close = (): void => {
+    db.close()
+    parentPort?.close()
+  }
+
+  parentPort?.on('message', (message: GroupMessage | 'close') => {
+    if (message === 'close') return close()
+    const batches = unpackGroup(message)
+    applyGroup(batches)
+    if (db.isOpen) checkpoint(batches)
+  })
+}
+
+try {
+  serve()
+  reply({ is: 'ready' })
+} catch (error) {
+  reply({ is: 'failed', failure: failureOf(error) })
+}
