@@ -1,0 +1,77 @@
+/** Starts `postern server` as its own process for tests, and stops it by its process id. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import path from 'node:path'
+
+const BIN = path.resolve(import.meta.dirname, '../../bin/postern.js')
+const START_TIMEOUT_MS = 20_000
+const STOP_TIMEOUT_MS = 15_000
+
+export interface RunningServer {
+  /** `http://127.0.0.1:PORT`, as the server printed it. */
+  readonly address: string
+  readonly pid: number
+  /** What the server has written to stdout and stderr so far. */
+  output(): string
+  /** Ends the server as a supervisor does, and waits for its end; its exit code. */
+  stop(): Promise<number | null>
+  /** Ends the server at once, in the middle of whatever it does. */
+  kill(): Promise<void>
+}
+
+/** A fresh dev server on a free port of loopback, with the root token `root`. */
+export function startDevServer(args: readonly string[] = []): Promise<RunningServer> {
+  const address = '-dev-listen-address=127.0.0.1:0'
+  return startServer(['-dev', '-dev-root-token-id=root', address, ...args])
+}
+
+/** Rejects, with everything that was printed, when no address is announced in time. */
+export async function startServer(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<RunningServer> {
+  const child = spawn(process.execPath, [BIN, 'server', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  })
+  let output = ''
+  const address = await new Promise<string>((resolve, reject) => {
+    const fail = (reason: string): void => reject(new Error(`the server ${reason}:\n${output}`))
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      fail('printed no address in time')
+    }, START_TIMEOUT_MS)
+    const read = (chunk: Buffer): void => {
+      output += chunk.toString('utf8')
+      const match = /API address: (https?:\/\/\S+)/.exec(output)
+      if (!match?.[1]) return
+      clearTimeout(timer)
+      resolve(match[1])
+    }
+    child.stdout.on('data', read)
+    child.stderr.on('data', read)
+    child.on('exit', (code, signal) => {
+      clearTimeout(timer)
+      fail(`ended with ${signal ?? code}`)
+    })
+  })
+  return {
+    address,
+    pid: child.pid!,
+    output: () => output,
+    stop: () => end(child, 'SIGTERM'),
+    kill: async () => {
+      await end(child, 'SIGKILL')
+    },
+  }
+}
+
+async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
+  const ended = once(child, 'exit')
+  child.kill(signal)
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
+  await ended
+  clearTimeout(timer)
+  return child.exitCode
+}
