@@ -16,7 +16,9 @@ import { SshWriter } from './writer.ts'
 
 const MAX_BLOB_BYTES = 8192
 const MIN_RSA_BITS = 1024
-export const MAX_RSA_BITS = 16384
+const MAX_RSA_BITS = 16384
+/** Of an RSA modulus, and so of a signature. */
+export const MIN_RSA_BYTES: number = MIN_RSA_BITS / 8
 export const MAX_RSA_BYTES: number = MAX_RSA_BITS / 8
 const MAX_EXPONENT_BYTES = 8
 const MAX_DSA_BYTES = 1024
