@@ -5,7 +5,7 @@ import { Seal, type SealOptions } from '../../src/seal/seal.ts'
 import { openSqliteStore } from '../../src/storage/sqlite.ts'
 import type { Store } from '../../src/storage/store.ts'
 
-export const START = Date.parse('2026-11-22T18:00:00Z')
+export const START: number = Date.parse('2026-11-22T18:00:00Z')
 
 export const noRecords: FirstRecords = () => Promise.resolve([])
 
