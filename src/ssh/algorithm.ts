@@ -3,7 +3,7 @@
  * OpenSSH PROTOCOL.certkeys and PROTOCOL.u2f). Names from outside are looked up in maps only.
  */
 
-export type KeyKind = 'rsa' | 'dsa' | 'ecdsa' | 'ed25519' | 'sk-ecdsa' | 'sk-ed25519'
+type KeyKind = 'rsa' | 'dsa' | 'ecdsa' | 'ed25519' | 'sk-ecdsa' | 'sk-ed25519'
 
 /** A curve of RFC 5656: its SSH name, OpenSSL's and JWK's names, and the bytes of one coordinate. */
 export interface Curve {

@@ -33,20 +33,20 @@ interface AnyKey {
   readonly blob: Buffer
 }
 
-export type RsaPublicKey = AnyKey & {
+type RsaPublicKey = AnyKey & {
   readonly kind: 'rsa'
   /** Big-endian, without leading zeros; the modulus likewise. */
   readonly exponent: Buffer
   readonly modulus: Buffer
 }
-export type DsaPublicKey = AnyKey & { readonly kind: 'dsa' }
-export type EcdsaPublicKey = AnyKey & {
+type DsaPublicKey = AnyKey & { readonly kind: 'dsa' }
+type EcdsaPublicKey = AnyKey & {
   readonly kind: 'ecdsa' | 'sk-ecdsa'
   readonly curve: Curve
   /** Uncompressed: 4, then x and y. */
   readonly point: Buffer
 }
-export type Ed25519PublicKey = AnyKey & {
+type Ed25519PublicKey = AnyKey & {
   readonly kind: 'ed25519' | 'sk-ed25519'
   readonly point: Buffer
 }

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { encodeAuthorizedKey } from '../../src/ssh/authorized-keys.ts'
 import {
+  assertPrincipal,
   type CertificateRequest,
   FOREVER,
   parseCertificate,
@@ -223,6 +224,7 @@ test('CVE-2026-35414: a principal that could be read as another is not signed', 
     'a\u0085',
   ]
   for (const principal of [...unsafe, 'a\u00a0b', 'a\u2028b', 'a\u200bb', '\ufeffa', 'a\ud800']) {
+    assert.throws(() => assertPrincipal(principal), refusal(/not a plain name/))
     const asked = { ...request, principals: ['ok', principal] }
     await assert.rejects(
       signCertificate(ca, asked),
