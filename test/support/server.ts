@@ -25,12 +25,18 @@ export function startDevServer(args: readonly string[] = []): Promise<RunningSer
   return startServer(['-dev', '-dev-root-token-id=root', address, ...args])
 }
 
+interface StartOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** The launcher to run; this checkout's own by default. */
+  readonly bin?: string
+}
+
 /** Rejects, with everything that was printed, when no address is announced in time. */
 export async function startServer(
   args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  { env = {}, bin = BIN }: StartOptions = {},
 ): Promise<RunningServer> {
-  const child = spawn(process.execPath, [BIN, 'server', ...args], {
+  const child = spawn(process.execPath, [bin, 'server', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   })
