@@ -15,6 +15,7 @@ import {
 import { SqliteWriter } from './sqlite-writer.ts'
 
 const SQLITE_FULL = 13
+const PAGE_BYTES = 4_096
 /** About 16 MiB of log between checkpoints. */
 const CHECKPOINT_PAGES = 4_000
 
@@ -60,9 +61,9 @@ function serve(): void {
     }
   }
 
-  const checkpoint = (batches: readonly Batch[]): void => {
+  const checkpoint = (rows: number, bytes: number): void => {
     // A row's write touches a page of the table and one of the index, a group the pages above and the version's.
-    logPages += batches.reduce((sum, { writes }) => sum + 2 * writes.length, 4)
+    logPages += 4 + 2 * rows + bytes / PAGE_BYTES
     if (logPages < CHECKPOINT_PAGES) return
     logPages = 0
     try {
@@ -81,7 +82,8 @@ function serve(): void {
     if (message === 'close') return close()
     const batches = unpackGroup(message)
     applyGroup(batches)
-    if (db.isOpen) checkpoint(batches)
+    const rows = batches.reduce((sum, { writes }) => sum + writes.length, 0)
+    if (db.isOpen) checkpoint(rows, message.values.length)
   })
 }
 

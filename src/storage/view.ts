@@ -35,6 +35,11 @@ export class StoreView {
     return keys.map((key) => key.slice(this.prefix.length))
   }
 
+  /** The names directly under `folder`, without it; a folder ends in `/` and is named once. */
+  children(folder: string): Promise<string[]> {
+    return childrenOf(this.#store, this.key(folder))
+  }
+
   put(name: string, value: Uint8Array): Write {
     return { key: this.key(name), value }
   }
@@ -63,21 +68,16 @@ export async function childrenOf(store: Store, prefix: string): Promise<string[]
   const names: string[] = []
   for (let after = ''; ; ) {
     const page = await store.list(prefix, after, PAGE)
-    let skipTo: string | undefined
+    let folder: string | undefined
     for (const key of page) {
-      if (skipTo !== undefined && key < skipTo) continue
-      const rest = key.slice(prefix.length)
-      const slash = rest.indexOf('/')
-      if (slash < 0) {
-        names.push(rest)
-        continue
-      }
-      names.push(rest.slice(0, slash + 1))
-      skipTo = afterPrefix(prefix + rest.slice(0, slash + 1))
+      if (folder !== undefined && key.startsWith(folder)) continue
+      const slash = key.indexOf('/', prefix.length)
+      folder = slash < 0 ? undefined : key.slice(0, slash + 1)
+      names.push((folder ?? key).slice(prefix.length))
     }
     if (page.length < PAGE) return names
-    const last = page[page.length - 1] as string
-    after = skipTo !== undefined && last < skipTo ? skipTo : last
+    // Nothing more of the folder in which the page ended has to be read.
+    after = folder === undefined ? (page[page.length - 1] as string) : afterPrefix(folder)
   }
 }
 

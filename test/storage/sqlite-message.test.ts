@@ -1,0 +1,39 @@
+/** Groups on their way to the writer's thread. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { packGroup, unpackGroup } from '../../src/storage/sqlite-message.ts'
+
+const key = fc.string({ minLength: 1, maxLength: 8 })
+const plain = { noNullPrototype: true } as const
+const batch = fc.record(
+  {
+    writes: fc.array(
+      fc.record(
+        { key, value: fc.uint8Array({ maxLength: 30 }) },
+        { requiredKeys: ['key'], ...plain },
+      ),
+      { maxLength: 4 },
+    ),
+    conditions: fc.array(
+      fc.record(
+        {
+          key,
+          is: fc.oneof(fc.constantFrom('absent' as const, 'present' as const), fc.maxSafeNat()),
+        },
+        plain,
+      ),
+      { maxLength: 4 },
+    ),
+  },
+  plain,
+)
+
+test('a packed group unpacks to the same batches', () => {
+  fc.assert(
+    fc.property(fc.array(batch, { maxLength: 6 }), (batches) => {
+      assert.deepEqual(unpackGroup(packGroup(batches)), batches)
+    }),
+    { numRuns: 200 },
+  )
+})
