@@ -387,14 +387,26 @@ describe('rotate', () => {
     assert.equal(Math.max((await seal.keyStatus()).term, (await other.keyStatus()).term), 4)
   })
 
-  test('under a seal that comes meanwhile leaves the keys dropped', async (t) => {
-    const { store, seal } = await unsealed(t)
-    const rotation = seal.rotate()
-    await store.commit([operatorSealWrite()], [])
-    const [mark] = await store.get([SEAL_KEY])
-    assert.throws(() => seal.observe(mark), { code: 'sealed' })
-    await refusalOf(rotation)
-    assert.equal(seal.barrier.isOpen, false)
+  test('under a seal that comes while it is stored leaves the keys dropped', async (t) => {
+    const { store, shares } = await unsealed(t)
+    let afterCommit = (): void => undefined
+    const observed: Store = {
+      get: (keys) => store.get(keys),
+      list: (prefix, after, limit) => store.list(prefix, after, limit),
+      commit: async (writes, conditions) => {
+        const result = await store.commit(writes, conditions)
+        afterCommit()
+        return result
+      },
+      close: () => store.close(),
+    }
+    const seal = shamirNode(observed)
+    await unsealWith(seal, shares.slice(0, 2))
+    afterCommit = () => assert.throws(() => seal.observe(undefined), { code: 'sealed' })
+    await seal.rotate()
+    assert.deepEqual([seal.isSealed, seal.barrier.isOpen], [true, false])
+    await unsealWith(seal, shares.slice(0, 2))
+    assert.equal((await seal.keyStatus()).term, 2)
   })
 
   test('counts of sealed values are summed over nodes and restarts', async (t) => {
