@@ -29,7 +29,11 @@ const layers = [
   {
     name: 'auth',
     from: '^src/auth/',
-    may: ['src/ssh/', 'src/storage/(store|path|view)[.]ts', 'src/(token|lease|audit|mount)/'],
+    may: [
+      'src/(ssh|policy)/',
+      'src/storage/(store|path|view)[.]ts',
+      'src/(token|lease|audit|mount)/',
+    ],
   },
   {
     name: 'sys',
