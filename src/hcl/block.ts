@@ -1,4 +1,7 @@
-/** Reading parsed values: labelled blocks whatever their form, nested objects, unknown keys, plain data. */
+/**
+ * Reading parsed values: labelled blocks whatever their form, nested objects, unknown keys, plain
+ * data.
+ */
 import { HclError, type Position } from './error.ts'
 import type { HclEntry, HclObject, HclValue } from './value.ts'
 
@@ -8,9 +11,9 @@ export interface HclBlock extends Position {
 }
 
 /**
- * The blocks that an entry stands for when its kind takes `labelCount` labels. Labels that are not written before
- * the brace are the keys of the objects inside, which is how the JSON form names blocks; a list holds several.
- * Throws HclError when the shape is another.
+ * The blocks that an entry stands for when its kind takes `labelCount` labels. Labels that are not
+ * written before the brace are the keys of the objects inside, which is how the JSON form names
+ * blocks; a list holds several. Throws HclError when the shape is another.
  */
 export function blocksOf(entry: HclEntry, labelCount: number): HclBlock[] {
   const blocks: HclBlock[] = []
@@ -45,7 +48,10 @@ function collectBlocks(
   }
 }
 
-/** The entries of an object, or of a list of objects one after the other (so the JSON form repeats a block). */
+/**
+ * The entries of an object, or of a list of objects one after the other (so the JSON form repeats a
+ * block).
+ */
 export function entriesOf(value: HclValue): readonly HclEntry[] | undefined {
   if (value.kind === 'object') return value.entries
   if (value.kind !== 'list') return undefined

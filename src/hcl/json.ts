@@ -1,4 +1,7 @@
-/** The JSON form (RFC 8259) to the same values, with line and column, which JSON.parse does not tell. */
+/**
+ * The JSON form (RFC 8259) to the same values, with line and column, which JSON.parse does not
+ * tell.
+ */
 import { HclError, type Position } from './error.ts'
 import type { HclEntry, HclList, HclObject, HclString, HclValue } from './value.ts'
 

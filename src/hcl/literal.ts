@@ -33,7 +33,10 @@ function codePoint(octal: string | undefined, hex: string | undefined): string |
   return code > 0x10ffff || isSurrogate ? undefined : String.fromCodePoint(code)
 }
 
-/** Decimal, `0x` hexadecimal, octal by a leading zero, fraction, exponent. Undefined for `09` and for what no double holds. */
+/**
+ * Decimal, `0x` hexadecimal, octal by a leading zero, fraction, exponent. Undefined for `09` and
+ * for what no double holds.
+ */
 export function parseNumber(text: string): number | undefined {
   const isNegative = text.startsWith('-')
   const digits = isNegative ? text.slice(1) : text

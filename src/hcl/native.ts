@@ -1,4 +1,6 @@
-/** HCL1's own form to values. The messages are those of HCL1, since clients and people know them. */
+/**
+ * HCL1's own form to values. The messages are those of HCL1, since clients and people know them.
+ */
 import { HclError, type Position } from './error.ts'
 import { Scanner, type Token, type TokenType } from './scanner.ts'
 import type { HclEntry, HclList, HclObject, HclValue } from './value.ts'

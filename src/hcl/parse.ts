@@ -1,4 +1,7 @@
-/** HCL1 or JSON text to values (contract 4.1, 7): pure, in linear time, bounded in size and depth (protocols 3.2). */
+/**
+ * HCL1 or JSON text to values (contract 4.1, 7): pure, in linear time, bounded in size and depth
+ * (protocols 3.2).
+ */
 import { HclError } from './error.ts'
 import { parseJson } from './json.ts'
 import { parseNative } from './native.ts'

@@ -1,4 +1,6 @@
-/** HCL1 text to tokens, one at a time and in linear time. Token names are those of HCL1's messages. */
+/**
+ * HCL1 text to tokens, one at a time and in linear time. Token names are those of HCL1's messages.
+ */
 import { HclError, type Position } from './error.ts'
 import { parseNumber, unescapeString } from './literal.ts'
 

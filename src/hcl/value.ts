@@ -38,7 +38,9 @@ export interface HclObject extends Position {
 
 export type HclValue = HclString | HclNumber | HclBool | HclNull | HclList | HclObject
 
-/** `key = value`, or a block `key "label" … { … }`. The JSON form has no labels: it nests objects. */
+/**
+ * `key = value`, or a block `key "label" … { … }`. The JSON form has no labels: it nests objects.
+ */
 export interface HclEntry extends Position {
   readonly key: string
   readonly labels: readonly string[]

@@ -1,6 +1,6 @@
 /**
- * What a set of policies allows (contract 4.2, 2.4). Compiled once for a set of policies and immutable, so that it can be
- * cached; a decision is a few Map look-ups.
+ * What a set of policies allows (contract 4.2, 2.4). Compiled once for a set of policies and
+ * immutable, so that it can be cached; a decision is a few Map look-ups.
  */
 import { type MergedRule, RuleMerger } from './merge.ts'
 import { parametersAllowed } from './parameters.ts'
@@ -63,11 +63,16 @@ const PARAMETER_OPERATIONS: ReadonlySet<AclOperation> = new Set([
 export class Acl {
   /** Everything is allowed. */
   readonly isRoot: boolean
-  /** Milliseconds since the epoch from when a rule has expired and the policies must be compiled again. */
+  /**
+   * Milliseconds since the epoch from when a rule has expired and the policies must be compiled
+   * again.
+   */
   readonly validUntil: number | undefined
   readonly #exact = new Map<string, CompiledRule>()
   readonly #byHead = new Map<string, CompiledRule[]>()
-  /** Lengths of the heads, longest first: the pattern whose first wildcard stands latest decides. */
+  /**
+   * Lengths of the heads, longest first: the pattern whose first wildcard stands latest decides.
+   */
   readonly #headLengths: readonly number[]
 
   constructor(isRoot: boolean, rules: Iterable<MergedRule>, validUntil?: number) {
@@ -105,7 +110,10 @@ export class Acl {
     return { allowed: true, hasSudo, isRoot: false, grantingPolicies }
   }
 
-  /** The capabilities on a path, sorted: `["root"]` for root, `["deny"]` for none. The path counts as a list. */
+  /**
+   * The capabilities on a path, sorted: `["root"]` for root, `["deny"]` for none. The path counts
+   * as a list.
+   */
   capabilities(path: string): string[] {
     if (this.isRoot) return ['root']
     return [...(this.#find(path, true)?.capabilities ?? ['deny'])]
@@ -146,8 +154,8 @@ export class Acl {
 }
 
 /**
- * Merges the rules of policies into one Acl. Throws a TypeError when the root policy is not alone: no token may
- * have it beside others.
+ * Merges the rules of policies into one Acl. Throws a TypeError when the root policy is not alone:
+ * no token may have it beside others.
  */
 export function compileAcl(policies: readonly Policy[], options: CompileOptions): Acl {
   const isRoot = policies.some((policy) => policy.isRoot)

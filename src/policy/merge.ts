@@ -1,4 +1,7 @@
-/** Several policies' rules for one path text become one (contract 4.2): what decides a request is always a single rule. */
+/**
+ * Several policies' rules for one path text become one (contract 4.2): what decides a request is
+ * always a single rule.
+ */
 import type { Capability, Conditions, ParameterRules, PathRule } from './policy.ts'
 
 export type GrantedCapability = Exclude<Capability, 'deny'>
@@ -11,7 +14,10 @@ export interface MergedRule extends Conditions {
   readonly grants: ReadonlyMap<GrantedCapability, readonly string[]>
 }
 
-/** Collects values by lower-case name; an empty list, which means any value, stays or becomes the whole list. */
+/**
+ * Collects values by lower-case name; an empty list, which means any value, stays or becomes the
+ * whole list.
+ */
 export class ParameterCollector {
   readonly #values = new Map<string, Set<unknown>>()
 
@@ -32,7 +38,10 @@ export class ParameterCollector {
   }
 }
 
-/** Adds up the rules of one path: capabilities united, the smallest bounds, any deny wins and clears the rest. */
+/**
+ * Adds up the rules of one path: capabilities united, the smallest bounds, any deny wins and clears
+ * the rest.
+ */
 export class RuleMerger {
   readonly #path: string
   readonly #grants = new Map<GrantedCapability, Set<string>>()

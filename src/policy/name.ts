@@ -1,11 +1,16 @@
-/** The one canonical form of policy names, for every door (CVE-2025-5999: two spellings of one name gave root). */
+/**
+ * The one canonical form of policy names, for every door (CVE-2025-5999: two spellings of one name
+ * gave root).
+ */
 
 /** Trimmed and in lower case. */
 export function normalizePolicyName(name: string): string {
   return name.trim().toLowerCase()
 }
 
-/** Canonical, sorted, each once, without empty names. `root` stands alone: it makes the others void. */
+/**
+ * Canonical, sorted, each once, without empty names. `root` stands alone: it makes the others void.
+ */
 export function normalizePolicyNames(names: Iterable<string>): string[] {
   const unique = new Set([...names].map(normalizePolicyName))
   unique.delete('')

@@ -1,4 +1,7 @@
-/** Judges a request's parameters by a rule's allowed, denied and required ones (contract 4.2, protocols 3.3). */
+/**
+ * Judges a request's parameters by a rule's allowed, denied and required ones (contract 4.2,
+ * protocols 3.3).
+ */
 import type { Conditions, ParameterRules } from './policy.ts'
 
 const ALL = '*'
@@ -44,8 +47,8 @@ function allowsValue(allowed: unknown, value: unknown): boolean {
 }
 
 /**
- * Each element of a list counts, and of a text that a field may split at commas. Numbers and bools count as
- * their text too: a form sends `3600` as text where JSON has a number.
+ * Each element of a list counts, and of a text that a field may split at commas. Numbers and bools
+ * count as their text too: a form sends `3600` as text where JSON has a number.
  */
 function deniesValue(denied: unknown, value: unknown): boolean {
   if (sameValue(denied, value)) return true
@@ -72,7 +75,10 @@ function globMatches(pattern: string, text: string): boolean {
   return open ? text.includes(pattern.slice(1, -1)) : text.endsWith(pattern.slice(1))
 }
 
-/** Deep equality of a policy's value (objects are Maps) with a request's (objects are Maps or plain). */
+/**
+ * Deep equality of a policy's value (objects are Maps) with a request's (objects are Maps or
+ * plain).
+ */
 function sameValue(one: unknown, other: unknown): boolean {
   if (one === other) return true
   if (Array.isArray(one)) {

@@ -1,4 +1,7 @@
-/** Policy text, HCL1 or JSON, to a policy (contract 4.1). The error texts are those that clients know. */
+/**
+ * Policy text, HCL1 or JSON, to a policy (contract 4.1). The error texts are those that clients
+ * know.
+ */
 import { badRequest } from '../errors.ts'
 import { blocksOf, type HclBlock, invalidKeys } from '../hcl/block.ts'
 import { HclError } from '../hcl/error.ts'

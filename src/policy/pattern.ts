@@ -1,6 +1,6 @@
 /**
- * The path patterns of policies (contract 4.2): `*` at the end is any rest, slashes included; `+` is
- * exactly one whole segment; everything else is literal.
+ * The path patterns of policies (contract 4.2): `*` at the end is any rest, slashes included; `+`
+ * is exactly one whole segment; everything else is literal.
  */
 
 export interface Pattern {
@@ -54,8 +54,8 @@ function segmentsMatch(
 }
 
 /**
- * Orders patterns of one head, the one that decides first. Between heads the longer decides: the first wildcard
- * stands later in it.
+ * Orders patterns of one head, the one that decides first. Between heads the longer decides: the
+ * first wildcard stands later in it.
  */
 export function compareSpecificity(one: Pattern, other: Pattern): number {
   if (one.isOpen !== other.isOpen) return one.isOpen ? 1 : -1

@@ -1,4 +1,7 @@
-/** What a policy says, once parsed (contract 4): rules for paths, each with capabilities and conditions. */
+/**
+ * What a policy says, once parsed (contract 4): rules for paths, each with capabilities and
+ * conditions.
+ */
 
 export const capabilityNames = [
   'create',
@@ -14,7 +17,10 @@ export const capabilityNames = [
 
 export type Capability = (typeof capabilityNames)[number]
 
-/** Lower-case parameter names to the values that are meant; an empty list means any value. Objects are Maps. */
+/**
+ * Lower-case parameter names to the values that are meant; an empty list means any value. Objects
+ * are Maps.
+ */
 export type ParameterRules = ReadonlyMap<string, readonly unknown[]>
 
 /** Conditions that a request has to meet beside its operation. A TTL of undefined is no bound. */

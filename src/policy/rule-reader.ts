@@ -13,7 +13,10 @@ export class RuleTextError extends Error {
 
 const RFC3339 = /^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:.]+(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$/
 
-/** Each method gives undefined or an empty collection when the key is absent; throws when its value is of another kind. */
+/**
+ * Each method gives undefined or an empty collection when the key is absent; throws when its value
+ * is of another kind.
+ */
 export class RuleReader {
   readonly #title: string
   readonly #entries = new Map<string, HclEntry>()

@@ -1,12 +1,13 @@
 /** Identity templates in policy paths: `secret/{{identity.entity.id}}/*` (contract 4.2). */
 
 /**
- * Finds the value of an expression (`identity.entity.id`, blanks trimmed) for whoever asks; undefined when there
- * is none.
+ * Finds the value of an expression (`identity.entity.id`, blanks trimmed) for whoever asks;
+ * undefined when there is none.
  */
 export type ResolveTemplate = (expression: string) => string | undefined
 
-// A value stands for one name: what would add wildcards, segments or lists to the rule is refused (GHSA-59w7-v8rr-pr4p).
+// A value stands for one name: what would add wildcards, segments or lists to the rule is refused
+// (GHSA-59w7-v8rr-pr4p).
 const VALUE = /^[^*+/,{}]+$/
 
 type Piece = { readonly text: string } | { readonly expression: string }
