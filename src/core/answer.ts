@@ -25,15 +25,16 @@ export function answerOf(request: ValidatedRequest, issued: Issued): Answered {
 function responseOf(request: ValidatedRequest, { outcome, token }: Issued): Response {
   if (outcome.replay !== undefined) return parseExactJson(outcome.replay) as Response
   if (outcome.bare) return bareResponse(outcome.bare, outcome.status ?? 200)
-  const hasBody = outcome.data !== undefined || outcome.lease !== undefined || token !== undefined
+  const lease = leaseShown(outcome)
+  const hasBody = Boolean(outcome.data ?? lease ?? token ?? outcome.auth)
   const own = outcome.warnings ?? []
   if (!hasBody && own.length === 0) return { kind: 'empty', status: outcome.status ?? 204 }
   const warnings = [...own, ...request.fieldWarnings]
   const envelope: Envelope = {
     request_id: request.request.id,
-    lease_id: outcome.lease?.id ?? '',
-    renewable: outcome.lease?.terms.renewable ?? false,
-    lease_duration: outcome.lease?.terms.ttlSeconds ?? 0,
+    lease_id: lease?.id ?? '',
+    renewable: lease?.renewable ?? false,
+    lease_duration: lease?.ttlSeconds ?? 0,
     data: outcome.data ?? null,
     wrap_info: null,
     warnings: warnings.length > 0 ? warnings : null,
@@ -43,6 +44,12 @@ function responseOf(request: ValidatedRequest, { outcome, token }: Issued): Resp
   }
   const topLevelCopy = request.match.path.topLevelCopy ?? false
   return { kind: 'envelope', status: outcome.status ?? 200, envelope, topLevelCopy }
+}
+
+function leaseShown({ lease, renewedLease }: Outcome): Outcome['renewedLease'] {
+  if (!lease) return renewedLease
+  const { renewable, ttlSeconds } = lease.terms
+  return { id: lease.id, renewable, ttlSeconds }
 }
 
 /** A body outside the envelope: text where a content type is given, JSON else. */

@@ -129,8 +129,9 @@ export async function checkPolicy(
   })
   const { sudo } = match?.path ?? {}
   const needsSudo = sudo === 'all' || (sudo?.includes(operation) ?? false)
-  if (!decision.allowed || (needsSudo && !decision.hasSudo)) throw denied()
-  return { decision, hasSudo: decision.hasSudo }
+  const isAllowed = decision.allowed && (!needsSudo || decision.hasSudo)
+  if (!isAllowed && match?.path.auth !== 'optional') throw denied()
+  return { decision, hasSudo: decision.allowed && decision.hasSudo }
 }
 
 export function denied(): PosternError {

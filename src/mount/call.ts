@@ -64,6 +64,12 @@ export interface Call<F extends Fields = Fields> {
   readonly bodyText: string | undefined
   readonly headers: ReadonlyMap<string, string>
   readonly remoteAddress: string
+  /** The life that the caller wants for a wrapped answer. */
+  readonly wrapTtlSeconds: number | undefined
+  /** The token as sent, valid or not: for paths that take wrapping tokens. */
+  readonly sentToken: Secret | undefined
+  /** The listener gives metrics to anybody. */
+  readonly unauthenticatedMetrics: boolean
   /** Undefined only on paths declared with `auth: 'none'` or `'optional'`. */
   readonly caller: Caller | undefined
   readonly mount: MountPoint
@@ -139,6 +145,12 @@ export interface Outcome {
   readonly writes?: readonly Write[]
   readonly conditions?: readonly Condition[]
   readonly lease?: NewLease
+  /** A renewed lease, as its holder is shown it. */
+  readonly renewedLease?: {
+    readonly id: string
+    readonly ttlSeconds: number
+    readonly renewable: boolean
+  }
   /** Leases that end with this commit, because what they lease is used up by it. */
   readonly endedLeases?: readonly LeaseRef[]
   readonly token?: TokenGrant

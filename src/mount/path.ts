@@ -25,8 +25,8 @@ export const namePatterns: Readonly<Record<NamePattern, RegExp>> = {
 
 export interface PathDeclaration<F extends Fields> {
   /**
-   * Segments split by `/`. `:name` takes one segment, `:name*` (last only) the whole rest. The names are fields of the path. A segment
-   * in parentheses at the end, `(/:name)`, is optional.
+   * Segments split by `/`. `:name` takes one segment, one `:name*` all that the others leave. The names are fields of
+   * the path. A segment in parentheses at the end, `(/:name)`, is optional.
    */
   readonly pattern: string
   /** Spelling of the names in the pattern; `segment` (or `rest` for `:name*`) where absent. */
@@ -41,6 +41,8 @@ export interface PathDeclaration<F extends Fields> {
   readonly sudo?: readonly Operation[] | 'all'
   /** Sys paths that answer while the server is sealed. */
   readonly whileSealed?: boolean
+  /** A method that is not offered answers with an empty list of errors. */
+  readonly plainMethodErrors?: boolean
   /** Not audited: health and its like. */
   readonly unaudited?: boolean
   /** Takes data of any names: none is ignored, none warned about. */

@@ -20,8 +20,8 @@ interface Segment {
 interface Compiled {
   readonly path: Path
   readonly segments: readonly Segment[]
-  /** The last name takes everything that is left. */
-  readonly takesRest: boolean
+  /** Index of the name that takes all segments that the others leave; -1 for none. */
+  readonly restAt: number
   readonly lists: boolean
 }
 
@@ -55,7 +55,7 @@ export class Router {
     let fallback: Match | undefined
     for (const candidates of [this.#byFirst.get(parts[0] as string) ?? [], this.#anyFirst]) {
       for (const candidate of candidates) {
-        if (slashed && !candidate.lists && !candidate.takesRest) continue
+        if (slashed && !candidate.lists && !endsInRest(candidate)) continue
         const names = namesOf(candidate, parts, slashed)
         if (!names) continue
         if (offers(candidate.path, operation)) return { path: candidate.path, names }
@@ -72,22 +72,29 @@ function offers(path: Path, operation: Operation): boolean {
   return path.operations[operation === 'create' ? 'update' : operation] !== undefined
 }
 
+function endsInRest({ segments, restAt }: Compiled): boolean {
+  return restAt >= 0 && restAt === segments.length - 1
+}
+
 function namesOf(
-  { segments, takesRest }: Compiled,
+  compiled: Compiled,
   parts: readonly string[],
   slashed: boolean,
 ): ReadonlyMap<string, string> | undefined {
-  if (takesRest ? parts.length < segments.length : parts.length !== segments.length)
-    return undefined
+  const { segments, restAt } = compiled
+  const extra = parts.length - segments.length
+  if (restAt < 0 ? extra !== 0 : extra < 0) return undefined
   let names: Map<string, string> | undefined
-  for (let i = 0; i < segments.length; i++) {
+  for (let i = 0, at = 0; i < segments.length; i++) {
     const { literal, name, spelling } = segments[i] as Segment
+    const taken = i === restAt ? 1 + extra : 1
+    const plain = taken === 1 ? (parts[at] as string) : parts.slice(at, at + taken).join('/')
+    at += taken
     if (literal !== undefined) {
-      if (parts[i] !== literal) return undefined
+      if (plain !== literal) return undefined
       continue
     }
-    const isRest = takesRest && i === segments.length - 1
-    const text = isRest ? parts.slice(i).join('/') + (slashed ? '/' : '') : (parts[i] as string)
+    const text = i === restAt && slashed && endsInRest(compiled) ? `${plain}/` : plain
     if (text.length > MAX_NAME_CHARACTERS || !(spelling as RegExp).test(text)) return undefined
     names ??= new Map()
     names.set(name as string, text)
@@ -103,9 +110,9 @@ function variants(pattern: string): string[] {
 
 function compile(path: Path, pattern: string): Compiled {
   const segments = pattern.split('/').map((part) => compileSegment(path, part))
-  const takesRest = pattern.endsWith('*')
+  const restAt = pattern.split('/').findIndex((part) => part.endsWith('*'))
   const lists = path.operations.list !== undefined || path.operations.scan !== undefined
-  return { path, segments, takesRest, lists }
+  return { path, segments, restAt, lists }
 }
 
 function compileSegment(path: Path, part: string): Segment {

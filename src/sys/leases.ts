@@ -1,0 +1,211 @@
+/** sys/leases/* and the older sys/renew, sys/revoke*: leases by id and by prefix (contract 2.5, Decision 11). */
+import { rfc3339 } from '../clock.ts'
+import { badRequest, PosternError } from '../errors.ts'
+import { LEASE_PREFIX, leaseKey, leaseRenewal, readLease } from '../lease/lease.ts'
+import type { Call, Outcome } from '../mount/call.ts'
+import type { Path } from '../mount/path.ts'
+import { declarePath } from '../mount/path.ts'
+import { childrenOf, keysUnder } from '../storage/view.ts'
+import type { SysServices } from './services.ts'
+
+const leaseFields = {
+  lease_id: { type: 'string', description: 'Id of the lease.' },
+  url_lease_id: { type: 'string', description: 'Id of the lease, in the path.' },
+  increment: { type: 'duration', description: 'Wanted life from now, in seconds.' },
+  sync: {
+    type: 'bool',
+    default: true,
+    description: 'Answers when all is done; false answers 202 at once.',
+  },
+} as const
+
+const prefixFields = {
+  prefix: { type: 'string', description: 'Beginning of the lease ids.' },
+  sync: leaseFields.sync,
+} as const
+
+type LeaseCall = Call<typeof leaseFields>
+
+export function leasePaths(services: SysServices): Path[] {
+  return [
+    declarePath({
+      pattern: 'leases/lookup',
+      fields: { lease_id: leaseFields.lease_id },
+      operations: { update: (call) => lookUp(services, call.fields.lease_id, call.now) },
+      synopsis: 'Shows a lease.',
+      description: 'Times of a lease, and whether it can be renewed.',
+    }),
+    declarePath({
+      pattern: 'leases/lookup(/:prefix*)',
+      fields: { prefix: prefixFields.prefix },
+      operations: { list: (call) => list(services, call.fields.prefix) },
+      sudo: ['list'],
+      synopsis: 'Lists the leases below a prefix.',
+      description: 'One level; what ends in a slash has leases below it.',
+    }),
+    ...['leases/renew(/:url_lease_id*)', 'renew(/:url_lease_id*)'].map((pattern) =>
+      renewPath(services, pattern),
+    ),
+    ...['leases/revoke(/:url_lease_id*)', 'revoke(/:url_lease_id*)'].map((pattern) =>
+      revokePath(services, pattern),
+    ),
+    ...['leases/revoke-prefix/:prefix*', 'revoke-prefix/:prefix*'].map((pattern) =>
+      prefixPath(services, pattern, false),
+    ),
+    ...['leases/revoke-force/:prefix*', 'revoke-force/:prefix*'].map((pattern) =>
+      prefixPath(services, pattern, true),
+    ),
+    declarePath({
+      pattern: 'leases/tidy',
+      fields: {},
+      operations: { update: () => ({ status: 202, warnings: [TIDY_WARNING] }) },
+      synopsis: 'Does nothing: there is nothing to tidy.',
+      description: 'Leases and what they stand for are written and removed together.',
+    }),
+    declarePath({
+      pattern: 'leases/count',
+      fields: {
+        type: {
+          type: 'string',
+          description: '"irrevocable" counts those that could not be ended.',
+        },
+      },
+      operations: { read: (call) => count(services, call.fields.type) },
+      synopsis: 'Counts the leases.',
+      description: 'All, and by mount.',
+    }),
+    declarePath({
+      pattern: 'leases',
+      fields: {
+        type: { type: 'string', description: '"irrevocable".' },
+        limit: { type: 'string', description: 'Not used.' },
+      },
+      operations: { read: () => ({ data: { lease_count: 0, leases: [] } }) },
+      sudo: 'all',
+      synopsis: 'Lists the leases that could not be ended.',
+      description:
+        'No lease of this server depends on another machine, so that every one can be ended.',
+    }),
+  ]
+}
+
+const TIDY_WARNING =
+  'Nothing to do: leases and what they stand for are written and removed together, so nothing is left over.'
+
+async function lookUp(services: SysServices, id: string, now: number): Promise<Outcome> {
+  if (id === '') throw badRequest('lease_id must be specified')
+  const lease = await readLease(services.store, id)
+  if (!lease) throw badRequest('invalid lease')
+  return {
+    data: {
+      expire_time: rfc3339(lease.expiresAt),
+      id,
+      issue_time: rfc3339(lease.issuedAt),
+      last_renewal: lease.lastRenewedAt === undefined ? null : rfc3339(lease.lastRenewedAt),
+      path: id.slice(0, id.lastIndexOf('/')),
+      renewable: lease.renewable,
+      ttl: Math.max(0, Math.floor((lease.expiresAt - now) / 1000)),
+    },
+  }
+}
+
+async function list(services: SysServices, prefix: string): Promise<Outcome> {
+  const folder = prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`
+  const keys = await childrenOf(services.store, LEASE_PREFIX + folder)
+  if (keys.length === 0) throw new PosternError('not_found', undefined, { messages: [] })
+  return { data: { keys } }
+}
+
+function idOf({ fields }: LeaseCall): string {
+  const id = fields.url_lease_id || fields.lease_id
+  if (id === '') throw badRequest('lease_id must be specified')
+  return id
+}
+
+function renewPath(services: SysServices, pattern: string): Path {
+  return declarePath({
+    pattern,
+    fields: leaseFields,
+    operations: { update: (call) => renew(services, call) },
+    synopsis: 'Renews a lease.',
+    description: 'Moves the end of a renewable lease, at most to the longest life of its mount.',
+  })
+}
+
+async function renew(services: SysServices, call: LeaseCall): Promise<Outcome> {
+  const lease = await readLease(services.store, idOf(call))
+  if (!lease || lease.expiresAt <= call.now) throw badRequest('lease not found')
+  if (!lease.renewable || lease.kind === 'token') throw badRequest('lease is not renewable')
+  const wanted = call.fields.increment || Math.round((lease.expiresAt - lease.issuedAt) / 1000)
+  const expiresAt = Math.min(call.now + wanted * 1000, lease.maxExpiresAt)
+  return {
+    writes: leaseRenewal(lease, expiresAt, call.now),
+    conditions: [{ key: leaseKey(lease.id), is: lease.version }],
+    renewedLease: {
+      id: lease.id,
+      ttlSeconds: Math.floor((expiresAt - call.now) / 1000),
+      renewable: true,
+    },
+  }
+}
+
+function revokePath(services: SysServices, pattern: string): Path {
+  return declarePath({
+    pattern,
+    fields: leaseFields,
+    operations: {
+      update: (call) => {
+        const id = idOf(call)
+        return finish(services, call.fields.sync, () => services.leases.revoke(id))
+      },
+    },
+    synopsis: 'Ends a lease.',
+    description: 'What it stands for works no more. An unknown id is a success.',
+  })
+}
+
+function prefixPath(services: SysServices, pattern: string, force: boolean): Path {
+  return declarePath({
+    pattern,
+    fields: prefixFields,
+    operations: {
+      update: (call) => {
+        const { prefix, sync } = call.fields
+        return finish(services, sync, () => services.leases.revokePrefix(prefix, force))
+      },
+    },
+    sudo: 'all',
+    synopsis: force
+      ? 'Ends all leases below a prefix, whatever their engine says.'
+      : 'Ends all leases below a prefix.',
+    description: force
+      ? 'A lease whose engine fails is dropped all the same: what it stands for may go on working.'
+      : 'Ends every lease whose id begins so.',
+  })
+}
+
+async function finish(
+  services: SysServices,
+  sync: boolean,
+  work: () => Promise<void>,
+): Promise<Outcome> {
+  if (sync) {
+    await work()
+    return {}
+  }
+  return { status: 202, afterwards: () => Promise.resolve(services.leases.inBackground(work)) }
+}
+
+async function count(services: SysServices, type: string): Promise<Outcome> {
+  const counts = new Map<string, number>()
+  let total = 0
+  if (type !== 'irrevocable') {
+    for await (const key of keysUnder(services.store, LEASE_PREFIX)) {
+      const id = key.slice(LEASE_PREFIX.length)
+      const mount = id.slice(0, id.indexOf('/') + 1)
+      counts.set(mount, (counts.get(mount) ?? 0) + 1)
+      total++
+    }
+  }
+  return { data: { counts: Object.fromEntries(counts), lease_count: total } }
+}
