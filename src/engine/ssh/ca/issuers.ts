@@ -1,0 +1,125 @@
+/**
+ * The CA keys of a mount (contract 6.2 and 6.4): each under its id, and one index with their names and the default.
+ * Both are configuration, so that signing reads neither from the store.
+ */
+import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { badRequest } from '../../../errors.ts'
+import type { ConfigView } from '../../../mount/call.ts'
+import { namePatterns } from '../../../mount/path.ts'
+import { parseAuthorizedKey } from '../../../ssh/authorized-keys.ts'
+import type { PrivateKey } from '../../../ssh/private-key.ts'
+import type { PublicKey } from '../../../ssh/public-key.ts'
+import type { Write } from '../../../storage/store.ts'
+import { decodeRecord, encodeRecord } from '../../../storage/view.ts'
+
+const INDEX = 'config/issuers'
+const ISSUERS = 'issuers/'
+/** Stands for the default issuer wherever an issuer is named. */
+export const DEFAULT_REF = 'default'
+const NO_DEFAULT = 'no default issuer currently configured'
+
+interface IssuerRecord {
+  readonly publicKeyText: string
+  /** PKCS8 in base64: OpenSSL reads it at once, whatever form was imported. */
+  readonly privateKey: string
+}
+
+export interface Issuer {
+  /** As it was given or generated: returned to the byte. */
+  readonly publicKeyText: string
+  readonly publicKey: PublicKey
+  readonly keyObject: KeyObject
+}
+
+/** An issuer as lists know it. The name is empty where it has none. */
+export interface IssuerEntry {
+  readonly id: string
+  readonly name: string
+}
+
+export interface IssuerIndex {
+  readonly defaultId: string | undefined
+  /** In the order of their ids. */
+  readonly issuers: readonly IssuerEntry[]
+}
+
+const NO_ISSUERS: IssuerIndex = { defaultId: undefined, issuers: [] }
+
+export async function issuerIndex(config: ConfigView): Promise<IssuerIndex> {
+  return (await config.get(INDEX, decodeRecord<IssuerIndex>)) ?? NO_ISSUERS
+}
+
+export async function issuerOf(config: ConfigView, { id }: IssuerEntry): Promise<Issuer> {
+  const issuer = await config.get(ISSUERS + id, decodeIssuer)
+  if (!issuer) throw new TypeError(`internal error: issuer ${id} is in the index only`)
+  return issuer
+}
+
+function decodeIssuer(value: Uint8Array): Issuer {
+  const { publicKeyText, privateKey } = decodeRecord<IssuerRecord>(value)
+  const key = Buffer.from(privateKey, 'base64')
+  return {
+    publicKeyText,
+    publicKey: parseAuthorizedKey(publicKeyText),
+    keyObject: createPrivateKey({ key, format: 'der', type: 'pkcs8' }),
+  }
+}
+
+/** The issuer that a reference names: `default`, an id or a name. Refuses one that names none. */
+export function resolveIssuer(index: IssuerIndex, ref: string): IssuerEntry {
+  const entry = lookUp(index, ref)
+  if (entry) return entry
+  throw badRequest(ref === DEFAULT_REF ? NO_DEFAULT : `unable to find issuer for reference: ${ref}`)
+}
+
+/** As `resolveIssuer`, undefined where it refuses. An id goes before an equal name. */
+export function lookUp({ defaultId, issuers }: IssuerIndex, ref: string): IssuerEntry | undefined {
+  const id = ref === DEFAULT_REF ? defaultId : ref
+  return issuers.find((one) => one.id === id) ?? issuers.find((one) => one.name === ref)
+}
+
+/** Refuses names that can't be in a path, are kept for the default, or belong to another issuer. */
+export function checkIssuerName(index: IssuerIndex, name: string, ownId?: string): void {
+  if (name === DEFAULT_REF) {
+    throw badRequest("reserved keyword 'default' can not be used as issuer name")
+  }
+  if (name.length > 512 || !namePatterns.issuer.test(name)) {
+    throw badRequest('issuer name contained invalid characters')
+  }
+  const other = lookUp(index, name)
+  if (other && other.id !== ownId) throw badRequest('issuer name already in use')
+}
+
+export function putIndex(config: ConfigView, index: IssuerIndex): Write {
+  return config.put(INDEX, encodeRecord(index))
+}
+
+export function putIssuer(
+  config: ConfigView,
+  id: string,
+  key: PrivateKey,
+  publicKeyText: string,
+): Write {
+  const privateKey = key.keyObject.export({ type: 'pkcs8', format: 'der' }).toString('base64')
+  return config.put(
+    ISSUERS + id,
+    encodeRecord({ publicKeyText, privateKey } satisfies IssuerRecord),
+  )
+}
+
+export function removeIssuer(config: ConfigView, id: string): Write {
+  return config.remove(ISSUERS + id)
+}
+
+export function removeIndex(config: ConfigView): Write {
+  return config.remove(INDEX)
+}
+
+/** An issuer in wire names, as reads of it and of config/ca show it. */
+export async function showIssuer(
+  config: ConfigView,
+  entry: IssuerEntry,
+): Promise<Record<string, unknown>> {
+  const { publicKeyText } = await issuerOf(config, entry)
+  return { issuer_id: entry.id, issuer_name: entry.name, public_key: publicKeyText }
+}

@@ -1,0 +1,113 @@
+/** `sign/:role`: signs the caller's public key (contract 6.8). Issue ends in the same signing. */
+import { badRequest, SshFormatError } from '../../../errors.ts'
+import type { Call, Outcome } from '../../../mount/call.ts'
+import { declarePath, type Path } from '../../../mount/path.ts'
+import { secretBytes } from '../../../random.ts'
+import { encodeAuthorizedKey, parseAuthorizedKey } from '../../../ssh/authorized-keys.ts'
+import { signCertificate } from '../../../ssh/certificate.ts'
+import { hexFingerprint } from '../../../ssh/fingerprint.ts'
+import type { PublicKey } from '../../../ssh/public-key.ts'
+import { signingKey } from '../../../ssh/signature.ts'
+import { findRole } from '../role.ts'
+import type { FieldOf } from '../role-fields.ts'
+import { type Issuer, type IssuerEntry, issuerIndex, issuerOf, resolveIssuer } from './issuers.ts'
+import { formatKeyId } from './key-id.ts'
+import { checkKeyLength } from './key-length.ts'
+import { type IdentityOf, type TermFields, type Terms, termFields, termsFor } from './terms.ts'
+
+/** The issuer that signs for a role: the last check before the signature. */
+export async function issuerFor(
+  call: Call,
+  { role }: Terms,
+): Promise<{ readonly entry: IssuerEntry; readonly issuer: Issuer }> {
+  const entry = resolveIssuer(await issuerIndex(call.config), role.issuerRef)
+  return { entry, issuer: await issuerOf(call.config, entry) }
+}
+
+/** Signs a certificate for `subject` and shows it. */
+export async function certify(call: Call, terms: Terms, subject: PublicKey): Promise<Outcome> {
+  const { role, roleName, keyId, warnings, ...fields } = terms
+  const { entry, issuer } = await issuerFor(call, terms)
+  const serial = newSerial()
+  const values = {
+    tokenDisplayName: call.caller?.displayName ?? '',
+    roleName,
+    publicKeyHash: hexFingerprint(subject.blob),
+  }
+  const algorithm = role.algorithmSigner === 'default' ? undefined : role.algorithmSigner
+  // Nothing is written here that the commit could refuse: this is the last look at a token revoked meanwhile.
+  await call.stillAllowed()
+  const blob = await orBadRequest(() =>
+    signCertificate(signingKey(issuer, algorithm), {
+      ...fields,
+      subject,
+      serial,
+      keyId: keyId === '' ? formatKeyId(role.keyIdFormat, values) : keyId,
+      allowEmptyPrincipals: role.allowEmptyPrincipals,
+    }),
+  )
+  return {
+    data: {
+      issuer_id: entry.id,
+      serial_number: serial.toString(16),
+      signed_key: `${encodeAuthorizedKey(blob)}\n`,
+    },
+    ...(warnings.length > 0 && { warnings }),
+  }
+}
+
+/** Random, and never 0: that is the serial of certificates without one. */
+function newSerial(): bigint {
+  return secretBytes(8).readBigUInt64BE() || 1n
+}
+
+/** What the format refuses came from the request or the role. */
+async function orBadRequest<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (error instanceof SshFormatError) throw badRequest(error.message)
+    throw error
+  }
+}
+
+type SignFields = TermFields & { readonly public_key: FieldOf<'string'> }
+
+const signFields: SignFields = {
+  ...termFields,
+  public_key: {
+    type: 'string',
+    description: 'Public key to sign: an authorized_keys line, or its base64. Required.',
+  },
+}
+
+async function sign(call: Call<SignFields>, identityOf: IdentityOf): Promise<Outcome> {
+  const role = await findRole(call.config, call.fields.role)
+  if (!role) throw badRequest(`Unknown role: ${call.fields.role}`)
+  const subject = subjectOf(call.fields.public_key)
+  if (role.keyType === 'ca') checkKeyLength(role.allowedUserKeyLengths, subject)
+  return certify(call, await termsFor(call, role, identityOf), subject)
+}
+
+function subjectOf(text: string): PublicKey {
+  if (text === '') throw badRequest('missing public_key')
+  try {
+    return parseAuthorizedKey(text)
+  } catch (error) {
+    if (!(error instanceof SshFormatError)) throw error
+    throw badRequest(`failed to parse public_key as SSH key: ${error.message}`)
+  }
+}
+
+export function signPath(identityOf: IdentityOf): Path {
+  return declarePath({
+    pattern: 'sign/:role',
+    names: { role: 'role' },
+    fields: signFields,
+    operations: { update: (call) => sign(call, identityOf) },
+    synopsis: 'Signs a public key.',
+    description:
+      'Gives an OpenSSH certificate for the key, for the principals, the time and with the options that the role allows. Hosts that trust the public key ' +
+      'of the issuer accept it until it ends.',
+  })
+}
