@@ -11,8 +11,7 @@ export const rootPolicy: Policy = {
   warnings: [],
 }
 
-/** What a wrapping token may do; neither assignable nor editable. */
-export const responseWrappingPolicyText: string = `# The content of one wrapped response.
+const responseWrappingPolicyText = `# The content of one wrapped response.
 path "cubbyhole/response" {
   capabilities = ["create", "read"]
 }
@@ -22,6 +21,7 @@ path "sys/wrapping/unwrap" {
 }
 `
 
+/** What a wrapping token may do; neither assignable nor editable. */
 export const responseWrappingPolicy: Policy = parsePolicy(
   'response-wrapping',
   responseWrappingPolicyText,

@@ -231,6 +231,10 @@ describe('merging', () => {
       [9, 10, 40, 41].map((ttl) => reads(both, ttl)),
       [false, true, true, false],
     )
+    assert.deepEqual(
+      [0, 20, 21].map((ttl) => reads(aclOf(bounds('0', '20s')), ttl)),
+      [false, true, false],
+    )
     const none = aclOf(bounds('30s', '0'), bounds('0', '20s'))
     assert.deepEqual(
       [10, 25, 40].map((ttl) => reads(none, ttl)),
@@ -246,6 +250,8 @@ describe('merging', () => {
     const both = aclOf(limited('{ x = ["1"] y = ["1"] }'), limited('{ x = ["2"] y = [] }'))
     assert.deepEqual([writes(both, 'x', '1'), writes(both, 'x', '2')], [true, true])
     assert.deepEqual([writes(both, 'x', '3'), writes(both, 'y', '3')], [false, true])
+    const anyFirst = aclOf(limited('{ y = [] }'), limited('{ y = ["1"] }'))
+    assert.equal(writes(anyFirst, 'y', '3'), true)
     const plain = aclOf(limited('{ x = ["1"] }'), rules('a update'))
     assert.equal(writes(plain, 'z', '1'), false)
   })
