@@ -1,0 +1,72 @@
+/** `audit enable` and `audit list` (contract 8.2, 10.1). */
+import { isObject, type JsonObject } from '../../client/json.ts'
+import { jsonOf } from '../../client/reply.ts'
+import type { Command } from '../command.ts'
+import { Failure } from '../failure.ts'
+import { goText, tableText } from '../go-text.ts'
+import { printStructured, say } from '../output.ts'
+import { splitPair } from '../pairs.ts'
+import { encodeTable } from '../table.ts'
+
+export const auditEnable: Command = {
+  args: [{ name: 'type' }, { name: 'key=value', isOptional: true, isRest: true }],
+  flags: [
+    {
+      name: 'path',
+      kind: 'text',
+      value: 'path',
+      help: 'Name of the device; the type when absent.',
+    },
+    { name: 'description', kind: 'text', value: 'text', help: 'For people.' },
+    { name: 'local', kind: 'bool', help: 'Accepted for compatibility.' },
+  ],
+  description: 'From then on each request is refused that no device has written down.',
+  examples: ['postern audit enable file file_path=/var/log/postern/audit.log'],
+  async run(session) {
+    const { input } = session
+    const [type = '', ...words] = input.args
+    const path = (input.text('path') ?? type).replace(/^\/+|\/+$/g, '')
+    const body: JsonObject = {
+      type,
+      description: input.text('description') ?? '',
+      options: Object.fromEntries(words.map(splitPair)),
+      local: input.bool('local') ?? false,
+    }
+    await session.ask('enabling audit device', 'PUT', `sys/audit/${path}`, { body })
+    say(session, `Success! Enabled the ${type} audit device at: ${path}/`)
+    return 0
+  },
+}
+
+export const auditList: Command = {
+  args: [],
+  flags: [{ name: 'detailed', kind: 'bool', help: 'Shows the options as well.' }],
+  description: '',
+  async run(session) {
+    const data = jsonOf(await session.ask('listing audits', 'GET', 'sys/audit'))?.['data']
+    const devices = isObject(data) ? data : {}
+    if (session.format !== 'table') {
+      printStructured(session, devices)
+      return Object.keys(devices).length === 0 ? 2 : 0
+    }
+    if (Object.keys(devices).length === 0) {
+      throw new Failure('No audit devices are enabled.', { status: 2 })
+    }
+    const isDetailed = session.input.bool('detailed') === true
+    const rows = Object.keys(devices).map((path) => {
+      const device = isObject(devices[path]) ? devices[path] : {}
+      const cells = [path, ...['type', 'description'].map((key) => tableText(key, device[key]))]
+      return isDetailed ? [...cells, optionsText(device['options'])] : cells
+    })
+    const titles = ['Path', 'Type', 'Description']
+    session.terminal.write(encodeTable(isDetailed ? [...titles, 'Options'] : titles, rows))
+    return 0
+  },
+}
+
+function optionsText(options: JsonObject[string] | undefined): string {
+  if (!isObject(options)) return ''
+  return Object.entries(options)
+    .map(([key, value]) => `${key}=${goText(value)}`)
+    .join(' ')
+}

@@ -1,0 +1,90 @@
+/** The verbs of 2015: `mount` and `mounts` (contract 8.2, Decision 3). */
+import { ApiError } from '../../client/api-error.ts'
+import { isObject, type JsonObject } from '../../client/json.ts'
+import { formatDuration } from '../../duration.ts'
+import type { Command } from '../command.ts'
+import { printStructured } from '../output.ts'
+import { requestFailure, type Session } from '../session.ts'
+import { encodeTable } from '../table.ts'
+import { readMounts } from './secrets.ts'
+
+const COMPAT: JsonObject = { compat: '2015' }
+
+export const mount: Command = {
+  args: [{ name: 'type' }],
+  flags: [
+    { name: 'path', kind: 'text', value: 'path', help: 'Where to mount; the type when absent.' },
+    { name: 'description', kind: 'text', value: 'text', help: 'For people.' },
+    { name: 'default-lease-ttl', kind: 'text', value: 'duration', help: 'Default life of leases.' },
+    { name: 'max-lease-ttl', kind: 'text', value: 'duration', help: 'Longest life of leases.' },
+  ],
+  description:
+    'The verb of 2015: an ssh engine is mounted with the option compat=2015, where the server allows it.\n' +
+    'For new set-ups there is postern secrets enable.',
+  examples: ['postern mount ssh'],
+  async run(session) {
+    const [type = ''] = session.input.args
+    const path = (session.input.text('path') ?? type).replace(/^\/+|\/+$/g, '')
+    const body: JsonObject = {
+      type,
+      description: session.input.text('description') ?? '',
+      config: {
+        default_lease_ttl: session.input.text('default-lease-ttl') ?? '0s',
+        max_lease_ttl: session.input.text('max-lease-ttl') ?? '0s',
+      },
+    }
+    if (type !== 'ssh' || !(await mountWithCompat(session, path, body))) {
+      await session.ask('mounting', 'POST', `sys/mounts/${path}`, { body })
+    }
+    session.terminal.write(`Successfully mounted '${type}' at '${path}'!\n`)
+    return 0
+  },
+}
+
+/** False when the server does not allow the option; anything else that it refuses is a failure. */
+async function mountWithCompat(session: Session, path: string, body: JsonObject): Promise<boolean> {
+  const note = (text: string) => session.terminal.writeError(`postern: ${text}\n`)
+  try {
+    await session.client.send('POST', `sys/mounts/${path}`, { body: { ...body, options: COMPAT } })
+  } catch (error) {
+    const refusesCompat =
+      error instanceof ApiError &&
+      error.status === 400 &&
+      error.messages.some((text) => text.includes('compat'))
+    if (!refusesCompat) throw requestFailure('mounting', error, session.client.base)
+    note('mounted without compat=2015, which the server does not allow')
+    return false
+  }
+  note(
+    'mounted with compat=2015: for otp and dynamic roles an empty cidr_list means every address and ' +
+      'empty allowed_users any user',
+  )
+  return true
+}
+
+export const mounts: Command = {
+  args: [],
+  flags: [],
+  description: 'The verb of 2015; today it is postern secrets list.',
+  async run(session) {
+    const table = await readMounts(session)
+    if (session.format !== 'table') {
+      printStructured(session, table)
+      return 0
+    }
+    const rows = Object.keys(table).map((path) => {
+      const entry = isObject(table[path]) ? table[path] : {}
+      const config = isObject(entry['config']) ? entry['config'] : {}
+      const ttl = (key: string) => {
+        const seconds = config[key]
+        return typeof seconds === 'number' && seconds > 0 ? formatDuration(seconds, true) : 'system'
+      }
+      const cells = [path, entry['type'], ttl('default_lease_ttl'), ttl('max_lease_ttl')]
+      return [...cells, entry['description']].map((cell) => String(cell ?? ''))
+    })
+    session.terminal.write(
+      encodeTable(['Path', 'Type', 'Default TTL', 'Max TTL', 'Description'], rows),
+    )
+    return 0
+  },
+}

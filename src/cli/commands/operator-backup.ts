@@ -1,0 +1,55 @@
+/**
+ * `operator backup` and `operator restore` (protocols 1.10): the store's own file, still sealed, without
+ * asking the server.
+ */
+import type { Command } from '../command.ts'
+import { Failure, usageFailure } from '../failure.ts'
+import { say } from '../output.ts'
+
+export const operatorBackup: Command = {
+  args: [{ name: 'file' }],
+  flags: [{ name: 'store', kind: 'text', value: 'file', help: 'The SQLite file of the server.' }],
+  description:
+    'Works while the server runs, on the machine that has its store. The copy is sealed as the store is.',
+  examples: ['postern operator backup -store=/var/lib/postern/postern.db backup.db'],
+  async run(session) {
+    const [target = ''] = session.input.args
+    const store = session.input.text('store')
+    if (store === undefined) throw usageFailure('no store named', 'say -store=FILE')
+    const { backupStore } = await import('../../index.ts')
+    await told('backing up', () => backupStore(store, target))
+    say(session, `Success! Backed up ${store} to ${target}`)
+    return 0
+  },
+}
+
+export const operatorRestore: Command = {
+  args: [{ name: 'file' }],
+  flags: [
+    {
+      name: 'store',
+      kind: 'text',
+      value: 'file',
+      help: 'Where the SQLite file of the server goes.',
+    },
+  ],
+  description: 'The server has to be stopped. FILE is checked before anything is replaced.',
+  examples: ['postern operator restore -store=/var/lib/postern/postern.db backup.db'],
+  async run(session) {
+    const [source = ''] = session.input.args
+    const store = session.input.text('store')
+    if (store === undefined) throw usageFailure('no store named', 'say -store=FILE')
+    const { restoreStore } = await import('../../index.ts')
+    await told('restoring', () => restoreStore(source, store))
+    say(session, `Success! Restored ${store} from ${source}`)
+    return 0
+  },
+}
+
+async function told(doing: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    throw new Failure(`Error ${doing}: ${(error as Error).message}`, { status: 1 })
+  }
+}

@@ -1,0 +1,144 @@
+/** `token create`, `token lookup`, `token revoke` (contract 8.2, 3.2, 3.3). */
+import type { JsonObject } from '../../client/json.ts'
+import { envelopeOf } from '../../client/reply.ts'
+import type { Command, Flag, Input } from '../command.ts'
+import { fieldFlag, wrapFlag } from '../common-flags.ts'
+import { usageFailure } from '../failure.ts'
+import { printReply, say, warn } from '../output.ts'
+import { splitPair } from '../pairs.ts'
+import type { Session } from '../session.ts'
+
+const accessorFlag: Flag = {
+  name: 'accessor',
+  kind: 'bool',
+  help: 'The argument is an accessor, not a token.',
+}
+
+export const tokenCreate: Command = {
+  args: [],
+  flags: [
+    fieldFlag,
+    wrapFlag,
+    { name: 'policy', kind: 'list', value: 'name', help: 'A policy; may be repeated.' },
+    { name: 'ttl', kind: 'text', value: 'duration', help: 'First life time.' },
+    { name: 'explicit-max-ttl', kind: 'text', value: 'duration', help: 'Limit over all renewals.' },
+    { name: 'period', kind: 'text', value: 'duration', help: 'Each renewal gives it this long.' },
+    { name: 'use-limit', kind: 'text', value: 'count', help: 'How many requests it is good for.' },
+    { name: 'renewable', kind: 'bool', help: 'Whether it can be renewed; true when absent.' },
+    { name: 'orphan', kind: 'bool', help: 'Outlives the token that makes it.' },
+    { name: 'no-default-policy', kind: 'bool', help: 'Without the policy named default.' },
+    { name: 'display-name', kind: 'text', value: 'name', help: 'Shown in audit logs and key ids.' },
+    { name: 'metadata', kind: 'list', value: 'key=value', help: 'A member of its metadata.' },
+    { name: 'id', kind: 'text', value: 'id', help: 'The token itself, instead of a random one.' },
+    { name: 'type', kind: 'text', value: 'service|batch', help: 'Kind of token.' },
+    { name: 'role', kind: 'text', value: 'name', help: 'Token role to create it with.' },
+  ],
+  description: 'The token is a child of the one that the command runs with, unless -orphan.',
+  examples: ['postern token create -policy=developer -ttl=8h', 'postern token create -field=token'],
+  async run(session) {
+    const { input } = session
+    const role = input.text('role')
+    const path =
+      role !== undefined
+        ? `auth/token/create/${role}`
+        : `auth/token/create${input.bool('orphan') ? '-orphan' : ''}`
+    const body = createBody(input)
+    printReply(session, await session.ask('creating token', 'POST', path, { body }))
+    return 0
+  },
+}
+
+function createBody(input: Input): JsonObject {
+  const count = input.text('use-limit') ?? '0'
+  if (!/^-?[0-9]{1,15}$/.test(count)) throw usageFailure(`-use-limit is a count, not ${count}`)
+  const body: JsonObject = {
+    policies: [...input.list('policy')],
+    ttl: input.text('ttl') ?? '0s',
+    explicit_max_ttl: input.text('explicit-max-ttl') ?? '0s',
+    period: input.text('period') ?? '0s',
+    display_name: input.text('display-name') ?? '',
+    num_uses: Number(count),
+    renewable: input.bool('renewable') ?? true,
+    no_default_policy: input.bool('no-default-policy') ?? false,
+    type: input.text('type') ?? '',
+  }
+  const metadata = input.list('metadata').map(splitPair)
+  if (metadata.length > 0) body['meta'] = Object.fromEntries(metadata)
+  const id = input.text('id')
+  if (id !== undefined) body['id'] = id
+  // Absent means the parent's policies; an empty list means none.
+  if (input.list('policy').length === 0) delete body['policies']
+  return body
+}
+
+export const tokenLookup: Command = {
+  args: [{ name: 'token', isOptional: true }],
+  flags: [fieldFlag, accessorFlag],
+  description: 'Without TOKEN the own one; - reads it from standard input.',
+  async run(session) {
+    const token = await tokenArgument(session)
+    const path = 'auth/token/lookup'
+    const reply =
+      token === undefined
+        ? await session.ask('looking up token', 'GET', `${path}-self`)
+        : session.input.bool('accessor')
+          ? await session.ask('looking up token', 'POST', `${path}-accessor`, {
+              body: { accessor: token },
+            })
+          : await session.ask('looking up token', 'POST', path, { body: { token } })
+    printReply(session, reply)
+    return 0
+  },
+}
+
+export const tokenRevoke: Command = {
+  args: [{ name: 'token', isOptional: true }],
+  flags: [
+    accessorFlag,
+    { name: 'self', kind: 'bool', help: 'Revokes the token that the command runs with.' },
+    {
+      name: 'mode',
+      kind: 'text',
+      value: 'orphan|path',
+      help: 'orphan spares the children; path revokes all tokens made below a path.',
+    },
+  ],
+  description: 'Revokes the token with its children and leases. - reads TOKEN from standard input.',
+  examples: ['postern token revoke -accessor 9793c9b3', 'postern token revoke -self'],
+  async run(session) {
+    const token = await tokenArgument(session)
+    const { path, body } = revocation(session.input, token)
+    const reply = await session.ask('revoking token', 'PUT', path, { body })
+    for (const text of envelopeOf(reply)?.warnings ?? []) warn(session, text)
+    say(session, 'Success! Revoked token (if it existed)')
+    return 0
+  },
+}
+
+function revocation(input: Input, token: string | undefined): { path: string; body: JsonObject } {
+  const mode = input.text('mode')
+  if (input.bool('self')) {
+    if (token !== undefined) throw usageFailure('-self takes no token')
+    return { path: 'auth/token/revoke-self', body: {} }
+  }
+  if (token === undefined) throw usageFailure('no token named', 'name a token, or say -self')
+  if (input.bool('accessor')) {
+    if (mode !== undefined) throw usageFailure('-accessor and -mode exclude each other')
+    return { path: 'auth/token/revoke-accessor', body: { accessor: token } }
+  }
+  switch (mode) {
+    case undefined:
+      return { path: 'auth/token/revoke', body: { token } }
+    case 'orphan':
+      return { path: 'auth/token/revoke-orphan', body: { token } }
+    case 'path':
+      return { path: `sys/leases/revoke-prefix/${token}`, body: {} }
+    default:
+      throw usageFailure(`unknown mode ${mode}`, 'the modes are orphan and path')
+  }
+}
+
+async function tokenArgument(session: Session): Promise<string | undefined> {
+  const [word] = session.input.args
+  return word === '-' ? (await session.terminal.readInput()).trim() : word
+}

@@ -1,0 +1,166 @@
+/** One run of a command: what was typed, the client made from flags and environment, and requests in its words. */
+import { ApiError, TransportError } from '../client/api-error.ts'
+import { Client, type RequestOptions } from '../client/client.ts'
+import { type ClientEnvironment, readEnvironment } from '../client/environment.ts'
+import type { Reply } from '../client/reply.ts'
+import { version } from '../client/version.ts'
+import { formatDuration, parseDuration } from '../duration.ts'
+import { Secret } from '../redact.ts'
+import type { Input } from './command.ts'
+import { Failure, usageFailure } from './failure.ts'
+import type { Terminal } from './terminal.ts'
+import { readTokenFile, tokenFile } from './token-file.ts'
+
+export type Format = 'table' | 'json' | 'yaml' | 'raw'
+
+const FORMATS = new Map<string, Format>([
+  ['table', 'table'],
+  ['pretty', 'table'],
+  ['json', 'json'],
+  ['yaml', 'yaml'],
+  ['yml', 'yaml'],
+  ['raw', 'raw'],
+])
+
+export class Session {
+  readonly terminal: Terminal
+  readonly input: Input
+  readonly format: Format
+  /** The token that requests carry, if any. */
+  readonly token: Secret | undefined
+  readonly client: Client
+  readonly #wrapTtl: string | undefined
+
+  /** Throws a Failure for settings that can't be read. */
+  constructor(terminal: Terminal, input: Input) {
+    this.terminal = terminal
+    this.input = input
+    const environment = settled(() => readEnvironment(terminal.environment))
+    this.format = formatOf(input.text('format') ?? environment.format ?? 'table')
+    this.token = tokenOf(environment.token ?? readTokenFile(tokenFile(terminal)))
+    this.#wrapTtl = wrapTtlOf(input.text('wrap-ttl') ?? environment.wrapTtl)
+    this.client = settled(() => makeClient(input, environment, this.token))
+  }
+
+  /**
+   * Sends a request; `doing` stands in the error text (`Error reading ssh/roles/a: …`). Throws a Failure
+   * with exit status 2.
+   */
+  async ask(
+    doing: string,
+    method: string,
+    path: string,
+    options: RequestOptions = {},
+  ): Promise<Reply> {
+    try {
+      return await this.client.send(method, path, { wrapTtl: this.#wrapTtl, ...options })
+    } catch (error) {
+      throw requestFailure(doing, error, this.client.base)
+    }
+  }
+
+  /** The same, but undefined for a 404 that holds nothing to show. */
+  async askMaybe(
+    doing: string,
+    method: string,
+    path: string,
+    options: RequestOptions = {},
+  ): Promise<Reply | undefined> {
+    try {
+      return await this.client.send(method, path, { wrapTtl: this.#wrapTtl, ...options })
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404 && error.messages.length === 0) {
+        const { body } = error
+        const holdsSomething = /"(data|warnings)"\s*:\s*[[{]/.test(body)
+        return holdsSomething
+          ? { status: 404, contentType: 'application/json', text: body }
+          : undefined
+      }
+      throw requestFailure(doing, error, this.client.base)
+    }
+  }
+}
+
+/** The text and exit status for a failed request. */
+export function requestFailure(doing: string, error: unknown, address: string): Error {
+  if (error instanceof ApiError)
+    return new Failure(`Error ${doing}: ${error.message}`, { status: 2 })
+  if (error instanceof TransportError) {
+    const hint = connectionHint(error, address)
+    return new Failure(`Error ${doing}: ${error.message}`, { status: 2, hint })
+  }
+  if (error instanceof TypeError) return usageFailure(error.message)
+  return error as Error
+}
+
+function connectionHint(error: TransportError, address: string): string | undefined {
+  if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') {
+    return `nobody answers at ${address}; -address or POSTERN_ADDR names another server`
+  }
+  if (error.code === 'ERR_SSL_WRONG_VERSION_NUMBER' || error.code === 'EPROTO') {
+    return `the server seems to speak plain HTTP; try -address=${address.replace('https:', 'http:')}`
+  }
+  if (error.code?.includes('CERT') || error.code?.includes('SIGNATURE')) {
+    return "-ca-cert or POSTERN_CACERT names the CA of the server's certificate"
+  }
+  return undefined
+}
+
+function makeClient(
+  input: Input,
+  environment: ClientEnvironment,
+  token: Secret | undefined,
+): Client {
+  const { tls } = environment
+  return new Client({
+    address: input.text('agent-address') ?? input.text('address') ?? environment.address,
+    token,
+    namespace: input.text('namespace') ?? environment.namespace,
+    timeoutMilliseconds: environment.timeoutMilliseconds,
+    maxRetries: environment.maxRetries,
+    followsRedirects: environment.followsRedirects && input.bool('disable-redirects') !== true,
+    proxy: environment.proxy,
+    userAgent: `postern/${version}`,
+    tls: {
+      caText: input.text('ca-cert') ? undefined : tls.caText,
+      caFile: input.text('ca-cert') ?? tls.caFile,
+      caFolder: input.text('ca-path') ?? tls.caFolder,
+      certificateFile: input.text('client-cert') ?? tls.certificateFile,
+      keyFile: input.text('client-key') ?? tls.keyFile,
+      serverName: input.text('tls-server-name') ?? tls.serverName,
+      skipsVerify: input.bool('tls-skip-verify') ?? tls.skipsVerify,
+    },
+  })
+}
+
+function settled<Value>(read: () => Value): Value {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof TypeError) throw usageFailure(error.message)
+    throw error
+  }
+}
+
+function formatOf(text: string): Format {
+  const format = FORMATS.get(text.toLowerCase())
+  if (format) return format
+  throw usageFailure(`unknown format ${text}`, 'the formats are table, json, yaml and raw')
+}
+
+function tokenOf(text: string | undefined): Secret | undefined {
+  if (!text) return undefined
+  // Node would refuse it later, in words that do not say what is wrong.
+  if (/[^\x21-\x7e]/.test(text)) throw usageFailure('the token holds blanks or control characters')
+  return new Secret(text)
+}
+
+function wrapTtlOf(text: string | undefined): string | undefined {
+  if (!text) return undefined
+  try {
+    // Rounded up: a wrap of 0 s would be none.
+    return formatDuration(Math.ceil(parseDuration(text)))
+  } catch {
+    throw usageFailure(`not a duration: ${text}`, 'write -wrap-ttl=5m or a number of seconds')
+  }
+}
