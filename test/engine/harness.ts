@@ -1,0 +1,208 @@
+/** One mounted engine on a store in memory: requests go through router, coercion, configuration cache and commit. */
+import { createHmac } from 'node:crypto'
+import { ConfigCache } from '../../src/core/config-cache.ts'
+import { PosternError } from '../../src/errors.ts'
+import type { Call, Caller, LeaseTerms, NewLease, Outcome } from '../../src/mount/call.ts'
+import { coerceFields } from '../../src/mount/field.ts'
+import type { Operation } from '../../src/mount/operation.ts'
+import type { Backend } from '../../src/mount/path.ts'
+import { Router } from '../../src/mount/router.ts'
+import { secretBytes } from '../../src/random.ts'
+import { Secret } from '../../src/redact.ts'
+import { CONFIG_PREFIX, GENERATION_KEY } from '../../src/storage/path.ts'
+import { openSqliteStore } from '../../src/storage/sqlite.ts'
+import type { Store, Write } from '../../src/storage/store.ts'
+import { StoreView } from '../../src/storage/view.ts'
+
+const CONFIG = 'cfg/mount/m/'
+const DATA = 'data/m/'
+const DAY = 86_400
+export const SYSTEM_TTL: number = 32 * DAY
+
+export interface Answer {
+  readonly status: number
+  readonly data: Record<string, unknown>
+  readonly warnings: readonly string[]
+  /** The first error text; undefined for success and for errors without text. */
+  readonly error: string | undefined
+  readonly body: unknown
+  readonly outcome: Outcome
+}
+
+export interface Tuning {
+  readonly options?: Readonly<Record<string, string>>
+  readonly defaultTtl?: number
+  readonly maxTtl?: number
+}
+
+export interface Sent {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly bodyText?: string
+  readonly caller?: Partial<Caller>
+}
+
+export const ALICE: Caller = {
+  tokenId: 'aa',
+  token: new Secret('s.alice'),
+  accessor: 'accessor-a',
+  displayName: 'token-alice',
+  policies: ['default'],
+  isRoot: false,
+  hasSudo: false,
+  entityId: '',
+}
+
+export class Mounted {
+  readonly #backend: Backend
+  readonly #store: Store
+  readonly #router: Router
+  readonly #cache: ConfigCache
+  #leases = 0
+  /** Milliseconds: tests move it. */
+  now: number = Date.UTC(2026, 10, 22, 12)
+  tuning: Tuning = {}
+  /** Runs where the engine asks whether the token is still good. */
+  stillAllowed: () => Promise<void> = async () => {}
+
+  constructor(backend: Backend, store: Store) {
+    this.#backend = backend
+    this.#store = store
+    this.#router = new Router(backend.paths)
+    this.#cache = new ConfigCache(store)
+  }
+
+  /** The request's answer; its writes are committed, and a failed condition is tried again from the start. */
+  async request(
+    operation: Operation,
+    path: string,
+    data: Readonly<Record<string, unknown>> = {},
+    sent: Sent = {},
+  ): Promise<Answer> {
+    try {
+      for (;;) {
+        const outcome = await this.#run(operation, path, new Map(Object.entries(data)), sent)
+        const { writes = [], conditions = [] } = outcome
+        const result = await this.#store.commit([...writes, ...newGeneration(writes)], conditions)
+        if (result.committed) return answer(outcome)
+      }
+    } catch (error) {
+      if (!(error instanceof PosternError)) throw error
+      return { ...answer({}), status: error.status, error: error.messages[0] }
+    }
+  }
+
+  read(path: string, data?: Record<string, unknown>): Promise<Answer> {
+    return this.request('read', path, data)
+  }
+
+  write(path: string, data?: Record<string, unknown>, sent?: Sent): Promise<Answer> {
+    return this.request('update', path, data, sent)
+  }
+
+  list(path: string, data?: Record<string, unknown>): Promise<Answer> {
+    return this.request('list', path, data)
+  }
+
+  delete(path: string): Promise<Answer> {
+    return this.request('delete', path)
+  }
+
+  /** Revokes a lease as the expiry does. */
+  async revoke(lease: NewLease): Promise<void> {
+    const leased = { id: lease.id, data: lease.terms.data, store: this.#view() }
+    const outcome = await this.#backend.revoke?.(leased)
+    await this.#store.commit(outcome?.writes ?? [], outcome?.conditions ?? [])
+  }
+
+  /** Every key of the mount's data. */
+  dataKeys(): Promise<string[]> {
+    return this.#view().list('')
+  }
+
+  close(): Promise<void> {
+    return this.#store.close()
+  }
+
+  #view(): StoreView {
+    return new StoreView(this.#store, DATA)
+  }
+
+  async #run(
+    operation: Operation,
+    path: string,
+    data: ReadonlyMap<string, unknown>,
+    sent: Sent,
+  ): Promise<Outcome> {
+    const match = this.#router.match(path, operation)
+    if (!match) throw new PosternError('unsupported_path')
+    const run = match.path.operations[operation as Exclude<Operation, 'help'>]
+    if (!run) throw new PosternError('unsupported_operation')
+    const { values, given } = coerceFields(match.path.fields, new Map([...data, ...match.names]))
+    const [generation] = await this.#store.get([GENERATION_KEY])
+    // What engines use of a call; the rest is for sys.
+    const call = {
+      requestId: 'r',
+      operation,
+      path,
+      fields: values,
+      given,
+      data,
+      bodyText: sent.bodyText,
+      headers: new Map(Object.entries(sent.headers ?? {})),
+      remoteAddress: '127.0.0.1',
+      caller: match.path.auth === 'none' ? undefined : { ...ALICE, ...sent.caller },
+      mount: this.#mount(),
+      config: this.#cache.at(generation).view(CONFIG),
+      store: this.#view(),
+      now: this.now,
+      newLease: (terms: LeaseTerms) => ({
+        id: `ssh/${path}/${++this.#leases}`,
+        expiresAt: this.now + terms.ttlSeconds * 1000,
+        tokenId: ALICE.tokenId,
+        terms,
+      }),
+      hmac: (secret: string) => createHmac('sha256', 'key').update(secret).digest('hex'),
+      stillAllowed: () => this.stillAllowed(),
+    } as Call
+    return run(call)
+  }
+
+  #mount(): Call['mount'] {
+    const { options = {}, defaultTtl, maxTtl } = this.tuning
+    return {
+      path: 'ssh/',
+      type: 'ssh',
+      uuid: 'm',
+      accessor: 'ssh_00000000',
+      options: new Map(Object.entries(options)),
+      tunedDefaultTtlSeconds: defaultTtl,
+      tunedMaxTtlSeconds: maxTtl,
+      defaultTtlSeconds: defaultTtl ?? SYSTEM_TTL,
+      maxTtlSeconds: maxTtl ?? SYSTEM_TTL,
+    }
+  }
+}
+
+/** Mounts a backend on a fresh store. */
+export async function mount(backend: Backend): Promise<Mounted> {
+  return new Mounted(backend, await openSqliteStore({ path: ':memory:' }))
+}
+
+/** As the barrier does: a commit to configuration replaces the generation. */
+function newGeneration(writes: readonly Write[]): Write[] {
+  if (!writes.some(({ key }) => key.startsWith(CONFIG_PREFIX))) return []
+  return [{ key: GENERATION_KEY, value: secretBytes(16) }]
+}
+
+function answer(outcome: Outcome): Answer {
+  const { data, warnings = [], bare } = outcome
+  const isEmpty = data === undefined && warnings.length === 0 && bare === undefined
+  return {
+    status: isEmpty ? 204 : 200,
+    data: (data ?? {}) as Record<string, unknown>,
+    warnings,
+    error: undefined,
+    body: bare?.body,
+    outcome,
+  }
+}
