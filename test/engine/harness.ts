@@ -2,11 +2,11 @@
 import { createHmac } from 'node:crypto'
 import { ConfigCache } from '../../src/core/config-cache.ts'
 import { PosternError } from '../../src/errors.ts'
-import type { Call, Caller, LeaseTerms, NewLease, Outcome } from '../../src/mount/call.ts'
+import type { Call, Caller, NewLease, Outcome } from '../../src/mount/call.ts'
 import { coerceFields } from '../../src/mount/field.ts'
 import type { Operation } from '../../src/mount/operation.ts'
 import type { Backend } from '../../src/mount/path.ts'
-import { Router } from '../../src/mount/router.ts'
+import { type Match, Router } from '../../src/mount/router.ts'
 import { secretBytes } from '../../src/random.ts'
 import { Secret } from '../../src/redact.ts'
 import { CONFIG_PREFIX, GENERATION_KEY } from '../../src/storage/path.ts'
@@ -81,9 +81,7 @@ export class Mounted {
     try {
       for (;;) {
         const outcome = await this.#run(operation, path, new Map(Object.entries(data)), sent)
-        const { writes = [], conditions = [] } = outcome
-        const result = await this.#store.commit([...writes, ...newGeneration(writes)], conditions)
-        if (result.committed) return answer(outcome)
+        if (await this.#commit(outcome)) return answer(outcome)
       }
     } catch (error) {
       if (!(error instanceof PosternError)) throw error
@@ -107,6 +105,12 @@ export class Mounted {
     return this.request('delete', path)
   }
 
+  /** Whether a write to the path would be judged as creation or as update. */
+  async judged(path: string): Promise<Operation> {
+    const { match, call } = await this.#call('update', path, new Map(), {})
+    return match.path.exists && !(await match.path.exists(call)) ? 'create' : 'update'
+  }
+
   /** Revokes a lease as the expiry does. */
   async revoke(lease: NewLease): Promise<void> {
     const leased = { id: lease.id, data: lease.terms.data, store: this.#view() }
@@ -123,6 +127,12 @@ export class Mounted {
     return this.#store.close()
   }
 
+  async #commit({ writes = [], conditions = [] }: Outcome): Promise<boolean> {
+    if (writes.length === 0) return true
+    const all = [...writes, ...newGeneration(writes)]
+    return (await this.#store.commit(all, conditions)).committed
+  }
+
   #view(): StoreView {
     return new StoreView(this.#store, DATA)
   }
@@ -133,14 +143,23 @@ export class Mounted {
     data: ReadonlyMap<string, unknown>,
     sent: Sent,
   ): Promise<Outcome> {
-    const match = this.#router.match(path, operation)
-    if (!match) throw new PosternError('unsupported_path')
+    const { match, call } = await this.#call(operation, path, data, sent)
     const run = match.path.operations[operation as Exclude<Operation, 'help'>]
     if (!run) throw new PosternError('unsupported_operation')
+    return run(call)
+  }
+
+  async #call(
+    operation: Operation,
+    path: string,
+    data: ReadonlyMap<string, unknown>,
+    sent: Sent,
+  ): Promise<{ readonly match: Match; readonly call: Call }> {
+    const match = this.#router.match(path, operation)
+    if (!match) throw new PosternError('unsupported_path')
     const { values, given } = coerceFields(match.path.fields, new Map([...data, ...match.names]))
     const [generation] = await this.#store.get([GENERATION_KEY])
-    // What engines use of a call; the rest is for sys.
-    const call = {
+    const call: Call = {
       requestId: 'r',
       operation,
       path,
@@ -150,21 +169,24 @@ export class Mounted {
       bodyText: sent.bodyText,
       headers: new Map(Object.entries(sent.headers ?? {})),
       remoteAddress: '127.0.0.1',
+      wrapTtlSeconds: undefined,
+      sentToken: undefined,
+      unauthenticatedMetrics: false,
       caller: match.path.auth === 'none' ? undefined : { ...ALICE, ...sent.caller },
       mount: this.#mount(),
       config: this.#cache.at(generation).view(CONFIG),
       store: this.#view(),
       now: this.now,
-      newLease: (terms: LeaseTerms) => ({
+      newLease: (terms) => ({
         id: `ssh/${path}/${++this.#leases}`,
         expiresAt: this.now + terms.ttlSeconds * 1000,
         tokenId: ALICE.tokenId,
         terms,
       }),
-      hmac: (secret: string) => createHmac('sha256', 'key').update(secret).digest('hex'),
+      hmac: (secret) => createHmac('sha256', 'key').update(secret).digest('hex'),
       stillAllowed: () => this.stillAllowed(),
-    } as Call
-    return run(call)
+    }
+    return { match, call }
   }
 
   #mount(): Call['mount'] {
