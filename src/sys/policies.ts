@@ -2,7 +2,6 @@
 import { rfc3339 } from '../clock.ts'
 import { parseDuration } from '../duration.ts'
 import { badRequest, PosternError } from '../errors.ts'
-import { HclError } from '../hcl/error.ts'
 import type { Call, Outcome } from '../mount/call.ts'
 import type { Path } from '../mount/path.ts'
 import { declarePath } from '../mount/path.ts'
@@ -130,7 +129,7 @@ async function writePolicy(
   const given = usesOldName ? fields.rules : fields.policy
   if (given === '') throw badRequest("'policy' parameter not supplied or empty")
   const text = decodePolicyText(given)
-  const warnings = [...checkPolicy(name, text)]
+  const warnings = [...parsePolicy(name, text).warnings]
   const current = await stored(services, name)
   checkCas(fields.cas, current)
   const expiration = expirationOf(call)
@@ -145,15 +144,6 @@ async function writePolicy(
   if (name !== fields.name) warnings.push(`policy name was converted to ${name}`)
   if (usesOldName) warnings.push("'rules' is deprecated, please use 'policy' instead")
   return { warnings, writes: [{ key: policyKey(name), value: encodePolicy(record) }] }
-}
-
-function checkPolicy(name: string, text: string): readonly string[] {
-  try {
-    return parsePolicy(name, text).warnings
-  } catch (error) {
-    if (!(error instanceof HclError)) throw error
-    throw badRequest(`failed to parse policy: ${error.message}`)
-  }
 }
 
 function checkCas(cas: number, current: StoredPolicy | undefined): void {

@@ -1,0 +1,209 @@
+/** `postern server`: the server in this process, until a signal ends it. */
+import { rmSync, writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { PosternError } from '../../errors.ts'
+import {
+  createServer,
+  loadServerConfig,
+  type PosternServer,
+  type ServerConfig,
+  version,
+} from '../../index.ts'
+
+const USAGE = `Usage: postern server -config=FILE
+       postern server -dev [-dev-root-token-id=ID] [-dev-listen-address=HOST:PORT] [-dev-tls]
+
+  -config=FILE                 The server's config, HCL or JSON.
+  -dev                         A server for trying things out: in memory, unsealed, gone when it stops.
+  -dev-root-token-id=ID        Text of its root token; random when absent.
+  -dev-listen-address=ADDRESS  Where it listens; 127.0.0.1:8200 when absent.
+  -dev-tls                     TLS with a certificate made for it.
+  -log-level=LEVEL             trace, debug, info, warn or error.
+  -log-format=FORMAT           standard or json.
+`
+
+interface Flags {
+  readonly config?: string
+  readonly dev: boolean
+  readonly rootTokenId?: string
+  readonly listenAddress: string
+  readonly devTls: boolean
+  readonly logLevel?: string
+  readonly logFormat?: string
+}
+
+/** Runs a server until SIGINT or SIGTERM. Gives the exit status. */
+export async function runServer(words: readonly string[]): Promise<number> {
+  if (words.some((word) => /^--?h(elp)?$/.test(word))) {
+    process.stdout.write(USAGE)
+    return 0
+  }
+  try {
+    const flags = parseFlags(words)
+    refuseDebugging(flags.dev)
+    const { config, warnings } = await configOf(flags)
+    const server = await createServer({
+      config,
+      ...(flags.dev ? { dev: { rootTokenId: flags.rootTokenId } } : {}),
+    })
+    for (const warning of warnings) server.log.warn({}, warning)
+    announce(server, flags.dev)
+    return await untilSignal(server, config.pidFile)
+  } catch (error) {
+    if (!(error instanceof PosternError || error instanceof UsageError)) throw error
+    const cause =
+      error.cause instanceof Error && !error.message.includes(error.cause.message)
+        ? `: ${error.cause.message}`
+        : ''
+    process.stderr.write(`postern: ${error.message}${cause}\n`)
+    if (error instanceof UsageError) process.stderr.write('hint: postern server -help\n')
+    return 1
+  }
+}
+
+class UsageError extends Error {}
+
+function parseFlags(words: readonly string[]): Flags {
+  const doubled = words.map((word) => (/^-[a-z]/.test(word) ? `-${word}` : word))
+  try {
+    const { values } = parseArgs({
+      args: doubled,
+      options: {
+        config: { type: 'string' },
+        dev: { type: 'boolean', default: false },
+        'dev-root-token-id': { type: 'string' },
+        'dev-listen-address': { type: 'string' },
+        'dev-tls': { type: 'boolean', default: false },
+        // Accepted from the family's command lines: nothing is stored in any case.
+        'dev-no-store-token': { type: 'boolean' },
+        'log-level': { type: 'string' },
+        'log-format': { type: 'string' },
+      },
+    })
+    const dev = values.dev || values['dev-tls']
+    if (!dev && values.config === undefined)
+      throw new UsageError('no config: give -config=FILE, or -dev')
+    if (dev && values.config !== undefined)
+      throw new UsageError('-dev and -config do not go together')
+    const rootTokenId = values['dev-root-token-id'] ?? familyVariable('DEV_ROOT_TOKEN_ID')
+    return {
+      dev,
+      devTls: values['dev-tls'],
+      listenAddress:
+        values['dev-listen-address'] ?? familyVariable('DEV_LISTEN_ADDRESS') ?? '127.0.0.1:8200',
+      ...(values.config === undefined ? {} : { config: values.config }),
+      ...(rootTokenId === undefined ? {} : { rootTokenId }),
+      ...(values['log-level'] === undefined ? {} : { logLevel: values['log-level'] }),
+      ...(values['log-format'] === undefined ? {} : { logFormat: values['log-format'] }),
+    }
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    throw new UsageError((error as Error).message)
+  }
+}
+
+function familyVariable(name: string): string | undefined {
+  return ['POSTERN', 'BAO', 'VAULT']
+    .map((prefix) => process.env[`${prefix}_${name}`])
+    .find((value) => value)
+}
+
+/** A debugger or a heap snapshot would hand out every key (protocols 6.1). */
+function refuseDebugging(isDev: boolean): void {
+  if (process.report) process.report.excludeEnv = true
+  if (isDev) return
+  const flag = process.execArgv.find((argument) =>
+    /^--(inspect|heapsnapshot|heap-prof|cpu-prof)/.test(argument),
+  )
+  if (flag !== undefined)
+    throw new UsageError(`node was started with ${flag}, which would expose keys`)
+  if (process.env['NODE_OPTIONS']) {
+    throw new UsageError('NODE_OPTIONS is set: unset it, since it can expose keys')
+  }
+}
+
+async function configOf(
+  flags: Flags,
+): Promise<{ config: ServerConfig; warnings: readonly string[] }> {
+  const { parseServerConfig } = await import('../../config/parse.ts')
+  const overrides = {
+    ...(flags.logLevel === undefined
+      ? {}
+      : { logLevel: flags.logLevel as ServerConfig['logLevel'] }),
+    ...(flags.logFormat === undefined
+      ? {}
+      : { logFormat: flags.logFormat as ServerConfig['logFormat'] }),
+  }
+  if (flags.config !== undefined) {
+    const { config, warnings } = await loadServerConfig(flags.config)
+    return { config: { ...config, ...overrides }, warnings }
+  }
+  const tls = flags.devTls
+    ? await (await import('./dev-tls.ts')).devTlsLines(flags.listenAddress)
+    : 'tls_disable = true'
+  const text = `storage "inmem" {}
+listener "tcp" {
+  address = ${JSON.stringify(flags.listenAddress)}
+  ${tls}
+  telemetry { unauthenticated_metrics_access = true }
+}
+log_level = "warn"
+`
+  const { config } = parseServerConfig(text, '-dev')
+  return { config: { ...config, ...overrides }, warnings: [] }
+}
+
+function announce(server: PosternServer, isDev: boolean): void {
+  const print = (text: string) => process.stdout.write(`${text}\n`)
+  print(`Postern ${version}`)
+  for (const address of server.addresses) print(`API address: ${urlOf(address)}`)
+  const { dev } = server
+  if (!isDev || !dev) return
+  print(`Unseal Key: ${dev.unsealKey}`)
+  print(`Root Token: ${dev.rootToken}`)
+  print(`
+A dev server: all is in memory, unsealed, and gone when it stops. In another terminal:
+
+  export POSTERN_ADDR=${urlOf(server.addresses[0] as PosternServer['addresses'][number])} POSTERN_TOKEN=${dev.rootToken}
+
+  npx postern secrets enable ssh && npx postern write ssh/config/ca key_type=ed25519
+  npx postern write ssh/roles/me key_type=ca allow_user_certificates=true allowed_users="$USER" default_user="$USER" ttl=1h
+  npx postern write -field=signed_key ssh/sign/me public_key=@$HOME/.ssh/id_ed25519.pub > ~/.ssh/id_ed25519-cert.pub
+`)
+}
+
+function urlOf(address: PosternServer['addresses'][number]): string {
+  if (address.kind === 'unix') return `unix://${address.path}`
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host
+  return `${address.tls ? 'https' : 'http'}://${host}:${address.port}`
+}
+
+/** Ends the server in order at the first signal; a second one ends the process at once. */
+function untilSignal(server: PosternServer, pidFile: string | undefined): Promise<number> {
+  if (pidFile !== undefined) writeFileSync(pidFile, `${process.pid}\n`)
+  return new Promise((resolve) => {
+    let isClosing = false
+    const close = () => {
+      if (isClosing) process.exit(1)
+      isClosing = true
+      server
+        .close()
+        .catch((error: unknown) =>
+          server.log.error({ err: error }, 'the server did not close in order'),
+        )
+        .finally(() => {
+          if (pidFile !== undefined) rmSync(pidFile, { force: true })
+          resolve(0)
+        })
+    }
+    process.on('SIGINT', close)
+    process.on('SIGTERM', close)
+    process.on('SIGHUP', () => {
+      server.reload().then(
+        () => server.log.info({}, 'certificates and audit files were opened anew'),
+        (error: unknown) =>
+          server.log.error({ err: error }, 'reload failed; what was open stays in use'),
+      )
+    })
+  })
+}

@@ -1,0 +1,256 @@
+/**
+ * The composition root: puts store, seal, cache, audit, backends and pipeline together, and is what the HTTP
+ * server hands its requests to.
+ */
+import { hostname } from 'node:os'
+import { createTokenBackend } from '../auth/token/backend.ts'
+import type { Clock } from '../clock.ts'
+import { createCubbyholeBackend } from '../engine/cubbyhole/backend.ts'
+import { createSshBackend } from '../engine/ssh/backend.ts'
+import { Expiration } from '../lease/expiration.ts'
+import type { Backend } from '../mount/path.ts'
+import { Router } from '../mount/router.ts'
+import { GenerateRoot } from '../seal/generate-root.ts'
+import type { SealSettings } from '../seal/init.ts'
+import { Rekey } from '../seal/rekey.ts'
+import { Seal } from '../seal/seal.ts'
+import type { Store } from '../storage/store.ts'
+import { createSysBackend } from '../sys/backend.ts'
+import type { AuditDeviceEntry } from '../sys/services.ts'
+import { type AuditDevices, auditServices, openAuditDevices } from './audit-table.ts'
+import { Background } from './background.ts'
+import { ConfigCache } from './config-cache.ts'
+import { answerDirectly, directMatch } from './direct.ts'
+import { firstRecords, newRootToken } from './first-records.ts'
+import { tokenWrites } from './issue.ts'
+import { Metrics } from './metrics.ts'
+import { MissLimit, type MissLimitOptions } from './miss-limit.ts'
+import type { AuditLog, Parts, RoutedBackend, ServerLog, SystemTtl } from './parts.ts'
+import { Pipeline } from './pipeline.ts'
+import type { Request } from './request.ts'
+import type { Response } from './response.ts'
+import { finishRestore } from './restore.ts'
+import { Revocation } from './revocation.ts'
+import { sysServices, tokenServices } from './services.ts'
+
+/** `s.` and 24 characters. */
+const TOKEN_CHARACTERS = 26
+
+export interface CoreOptions {
+  /** The raw store; values are sealed above it. */
+  readonly store: Store
+  readonly storageType: string
+  readonly seal: SealSettings
+  readonly clock: Clock
+  readonly log: ServerLog
+  readonly audit: AuditLog & AuditDevices & { clear(): void }
+  readonly auditDevices: readonly AuditDeviceEntry[]
+  readonly systemTtl: SystemTtl
+  readonly missLimit: Pick<MissLimitOptions, 'ratePerSecond' | 'burst'>
+  /** As clients parse it: a Vault version with ours behind a plus sign (Decision 15). */
+  readonly version: string
+  readonly clusterName: string | undefined
+  readonly apiAddress: string
+  readonly isDev: boolean
+  readonly allowCompat2015: boolean
+}
+
+export class Core {
+  readonly seal: Seal
+  readonly metrics: Metrics
+  readonly #options: CoreOptions
+  readonly #cache: ConfigCache
+  readonly #revocation: Revocation
+  readonly #expiration: Expiration
+  readonly #background: Background
+  readonly #pipeline: Pipeline
+  readonly #backends = new Map<string, RoutedBackend>()
+  readonly #inFlight = new Map<string, { readonly request: Request; readonly startedAt: number }>()
+  #rootTokenId: string | undefined
+
+  constructor(options: CoreOptions) {
+    this.#options = options
+    const { clock, log } = options
+    this.seal = new Seal(options.store, { seal: options.seal, clock })
+    this.metrics = new Metrics(() => !this.seal.isSealed)
+    const store = this.seal.barrier
+    this.#cache = new ConfigCache(store)
+    this.#revocation = new Revocation({ store, cache: this.#cache, backends: this.#backends })
+    this.#background = new Background(store, log)
+    this.#expiration = new Expiration({
+      store,
+      clock,
+      revoke: (id) => this.#revocation.revokeLease(id),
+      onFailure: (id, error) =>
+        log.error({ err: error, lease: id }, 'a lease could not be ended; trying again'),
+    })
+    const parts = this.#parts()
+    this.#pipeline = new Pipeline(parts)
+    for (const backend of this.#makeBackends(parts)) {
+      this.#backends.set(backend.type, { backend, router: new Router(backend.paths) })
+    }
+    this.seal.onUnsealed(() => this.#onUnsealed())
+    this.seal.onSealed(() => this.#onSealed())
+  }
+
+  /** Every backend, for the documents made from their paths. */
+  get backends(): readonly Backend[] {
+    return [...this.#backends.values()].map(({ backend }) => backend)
+  }
+
+  /** Unseals where the seal does so by itself. */
+  async start(): Promise<void> {
+    await this.seal.autoUnseal()
+  }
+
+  /** Makes and opens a server of one key share, for `-dev`. Gives the share and the root token. */
+  async startDev(
+    rootTokenId: string | undefined,
+  ): Promise<{ unsealKey: string; rootToken: string }> {
+    this.#rootTokenId = rootTokenId
+    let rootToken = ''
+    const { keys } = await this.seal.initialize({ shares: 1, threshold: 1 }, async (barrier) => {
+      const first = this.#firstRecords((secret) => barrier.hmac(secret))
+      rootToken = first.rootToken
+      return first.writes
+    })
+    const unsealKey = (keys[0] as Buffer).toString('base64')
+    await this.seal.unseal({ key: unsealKey })
+    return { unsealKey, rootToken }
+  }
+
+  /** Answers one request. Rejects with a PosternError that may be shown to the caller. */
+  async handle(request: Request): Promise<Response> {
+    const sys = this.#backends.get('system') as RoutedBackend
+    const match = directMatch(sys.router, request)
+    if (match) return answerDirectly(request, match, this.#options.clock)
+    const startedAt = this.#options.clock.now()
+    this.#inFlight.set(request.id, { request, startedAt })
+    this.metrics.begin()
+    let status = 500
+    try {
+      const response = await this.#pipeline.answer(request)
+      status = response.status
+      return response
+    } catch (error) {
+      status = (error as { status?: number }).status ?? 500
+      throw error
+    } finally {
+      this.#inFlight.delete(request.id)
+      this.metrics.end(status, this.#options.clock.now() - startedAt)
+    }
+  }
+
+  /** Waits for work behind answers, and keeps the count of sealed values. */
+  async stop(): Promise<void> {
+    this.#expiration.stop()
+    await this.#background.settled()
+    if (!this.seal.isSealed) await this.seal.saveEncryptions()
+  }
+
+  async #onUnsealed(): Promise<void> {
+    const { audit, auditDevices } = this.#options
+    const store = this.seal.barrier
+    await openAuditDevices({
+      store,
+      cache: this.#cache,
+      devices: audit,
+      configDevices: auditDevices,
+    })
+    await finishRestore(store, this.#revocation, this.#options.log)
+    this.#background.start()
+    this.#background.run(() => this.#revocation.resume())
+    this.#expiration.start()
+  }
+
+  #onSealed(): void {
+    this.#expiration.stop()
+    this.#background.stop()
+    this.#cache.clear()
+    this.#options.audit.clear()
+  }
+
+  #firstRecords(hmac: (secret: string) => string) {
+    return firstRecords({ hmac, now: this.#options.clock.now(), rootTokenId: this.#rootTokenId })
+  }
+
+  #parts(): Parts {
+    const { clock, log, audit, systemTtl } = this.#options
+    const { seal } = this
+    return {
+      store: seal.barrier,
+      cache: this.#cache,
+      audit,
+      clock,
+      log,
+      systemTtl,
+      backends: this.#backends,
+      missLimit: this.#missLimit(),
+      isSealed: () => seal.isSealed,
+      observeSeal: (entry) => seal.observe(entry),
+      hmac: (secret) => seal.barrier.hmac(secret),
+      revokeToken: (tokenId) => this.#revocation.revokeToken(tokenId),
+      undoLater: (keys) => this.#background.deleteLater(keys),
+    }
+  }
+
+  #missLimit(): MissLimit {
+    const { clock, log, missLimit } = this.#options
+    return new MissLimit({
+      ...missLimit,
+      clock,
+      onSummary: (summary) =>
+        log.warn({ ...summary }, 'requests were refused after too many failed attempts'),
+    })
+  }
+
+  #makeBackends(parts: Parts): Backend[] {
+    const { clock, log, allowCompat2015 } = this.#options
+    const { seal } = this
+    const rekey = new Rekey(seal, clock)
+    const generateRoot = new GenerateRoot(seal, {
+      clock,
+      tokenLength: TOKEN_CHARACTERS,
+      createRootToken: async () => {
+        const token = newRootToken({ hmac: parts.hmac, now: clock.now() })
+        const { writes, conditions } = tokenWrites(token)
+        await parts.store.commit(writes, conditions)
+        return token.text
+      },
+    })
+    const options = this.#options
+    const services = sysServices({
+      parts,
+      seal,
+      rekey,
+      generateRoot,
+      revocation: this.#revocation,
+      background: this.#background,
+      metrics: this.metrics,
+      audit: auditServices({
+        store: parts.store,
+        cache: this.#cache,
+        devices: options.audit,
+        configDevices: options.auditDevices,
+      }),
+      inFlight: this.#inFlight,
+      firstRecords: (hmac) => this.#firstRecords(hmac),
+      server: {
+        version: options.version,
+        storageType: options.storageType,
+        configuredClusterName: options.clusterName,
+        apiAddress: options.apiAddress,
+        hostname: hostname(),
+        startedAt: clock.now(),
+        isDev: options.isDev,
+        allowsCompat2015: allowCompat2015,
+      },
+    })
+    return [
+      createSysBackend(services),
+      createTokenBackend(tokenServices(parts, this.#revocation)),
+      createCubbyholeBackend(),
+      createSshBackend({ allowCompat2015, log }),
+    ]
+  }
+}

@@ -1,0 +1,111 @@
+/** How leases and tokens are ended, put together: each knows the other only through here. */
+
+import { cubbyholeFolder } from '../engine/cubbyhole/backend.ts'
+import { inBatches } from '../lease/batch.ts'
+import type { StoredLease } from '../lease/lease.ts'
+import { heldPrefix, leaseRemoval } from '../lease/lease.ts'
+import { type LeaseEnds, revokeLease, revokePrefix } from '../lease/revoke.ts'
+import type { Outcome } from '../mount/call.ts'
+import type { Store, Write } from '../storage/store.ts'
+import { keysUnder, StoreView } from '../storage/view.ts'
+import {
+  resumeRevocations,
+  revokeTokenAlone,
+  revokeTokenTree,
+  type TokenHoldings,
+} from '../token/revoke.ts'
+import { type TokenRecord, tokenLeaseId } from '../token/token.ts'
+import { dataPrefix } from './call.ts'
+import type { ConfigCache } from './config-cache.ts'
+import { currentMounts, deleteUnder, removeMount } from './mounts.ts'
+import type { RoutedBackend } from './parts.ts'
+
+export interface RevocationParts {
+  readonly store: Store
+  readonly cache: ConfigCache
+  readonly backends: ReadonlyMap<string, RoutedBackend>
+}
+
+export class Revocation {
+  readonly #parts: RevocationParts
+  readonly #ends: LeaseEnds
+  readonly #holdings: TokenHoldings
+
+  constructor(parts: RevocationParts) {
+    this.#parts = parts
+    this.#ends = {
+      endSecret: (lease) => this.#endSecret(lease),
+      revokeToken: (tokenId) => this.revokeToken(tokenId),
+    }
+    this.#holdings = {
+      revokeHeldLeases: (tokenId) => this.#revokeHeldLeases(tokenId),
+      removeCubbyhole: (tokenId) => this.#removeCubbyhole(tokenId),
+      leaseRemoval: removalOfTokenLease,
+    }
+  }
+
+  revokeToken(tokenId: string): Promise<void> {
+    return revokeTokenTree(this.#parts.store, this.#holdings, tokenId)
+  }
+
+  revokeTokenAlone(tokenId: string): Promise<void> {
+    return revokeTokenAlone(this.#parts.store, this.#holdings, tokenId)
+  }
+
+  revokeLease(id: string): Promise<void> {
+    return revokeLease(this.#parts.store, this.#ends, id)
+  }
+
+  revokePrefix(prefix: string, force: boolean): Promise<void> {
+    return revokePrefix(this.#parts.store, this.#ends, prefix, force)
+  }
+
+  /** Ends the leases of a mount that is marked as unmounting, then removes all that it stored. */
+  async emptyMount(mountUuid: string): Promise<void> {
+    const { store, cache } = this.#parts
+    const mount = (await currentMounts(store, cache)).byUuid(mountUuid)
+    if (!mount?.unmounting) return
+    await this.revokePrefix(mount.path, true)
+    await removeMount(store, mount)
+  }
+
+  /** Finishes what a crash or a restart left half done. */
+  async resume(): Promise<void> {
+    const { store, cache } = this.#parts
+    await resumeRevocations(store, this.#holdings)
+    for (const mount of (await currentMounts(store, cache)).all()) {
+      if (mount.unmounting) await this.emptyMount(mount.uuid)
+    }
+  }
+
+  async #endSecret(lease: StoredLease): Promise<Outcome | undefined> {
+    const { store, cache, backends } = this.#parts
+    const mount = (await currentMounts(store, cache)).byUuid(lease.mountUuid)
+    const revoke = mount && backends.get(mount.type)?.backend.revoke
+    if (!mount || !revoke) return undefined
+    return revoke({
+      id: lease.id,
+      data: lease.data,
+      store: new StoreView(store, dataPrefix(mount)),
+    })
+  }
+
+  async #revokeHeldLeases(tokenId: string): Promise<void> {
+    const prefix = heldPrefix(tokenId)
+    await inBatches(keysUnder(this.#parts.store, prefix), (key) =>
+      this.revokeLease(key.slice(prefix.length)),
+    )
+  }
+
+  async #removeCubbyhole(tokenId: string): Promise<void> {
+    const { store, cache } = this.#parts
+    const mount = (await currentMounts(store, cache)).get('cubbyhole/')
+    if (mount) await deleteUnder(store, dataPrefix(mount) + cubbyholeFolder(tokenId))
+  }
+}
+
+function removalOfTokenLease(tokenId: string, record: TokenRecord): Write[] {
+  if (record.expiresAt === 0) return []
+  const id = tokenLeaseId(record.path, tokenId)
+  return leaseRemoval({ id, expiresAt: record.expiresAt, tokenId })
+}

@@ -1,0 +1,148 @@
+/** What the sys backend and the token method are given of the core. */
+import type { TokenServices } from '../auth/token/services.ts'
+import { badRequest, PosternError } from '../errors.ts'
+import type { Call } from '../mount/call.ts'
+import { policyKey } from '../policy/stored-policy.ts'
+import type { Barrier } from '../seal/barrier.ts'
+import type { GenerateRoot } from '../seal/generate-root.ts'
+import type { Rekey } from '../seal/rekey.ts'
+import type { Seal } from '../seal/seal.ts'
+import type { Write } from '../storage/store.ts'
+import type { AuditServices, ServerFacts, SysServices } from '../sys/services.ts'
+import { isExpired } from '../token/token.ts'
+import { readByAccessor, readToken } from '../token/token-store.ts'
+import { aclOf } from './acl-cache.ts'
+import type { Background } from './background.ts'
+import type { Metrics } from './metrics.ts'
+import { currentConfig, currentMounts } from './mounts.ts'
+import { openApiOf } from './openapi.ts'
+import type { Parts } from './parts.ts'
+import type { Request } from './request.ts'
+import type { Revocation } from './revocation.ts'
+import { wrappingServices } from './wrapping.ts'
+
+interface SysParts {
+  readonly parts: Parts
+  readonly seal: Seal
+  readonly rekey: Rekey
+  readonly generateRoot: GenerateRoot
+  readonly revocation: Revocation
+  readonly background: Background
+  readonly metrics: Metrics
+  readonly audit: AuditServices
+  readonly inFlight: ReadonlyMap<string, { readonly request: Request; readonly startedAt: number }>
+  readonly server: Omit<ServerFacts, 'clusterName'> & {
+    readonly configuredClusterName: string | undefined
+  }
+  firstRecords(hmac: (secret: string) => string): { writes: readonly Write[]; rootToken: string }
+}
+
+/** Types that may be mounted; the others are always there. */
+const SECRETS_ENGINES = ['ssh']
+const AUTH_METHODS: readonly string[] = []
+
+export function sysServices(options: SysParts): SysServices {
+  const { parts, seal, revocation, background } = options
+  const { store, cache, clock } = parts
+  const { configuredClusterName, ...server } = options.server
+  return {
+    store,
+    seal,
+    rekey: options.rekey,
+    generateRoot: options.generateRoot,
+    systemTtl: parts.systemTtl,
+    audit: options.audit,
+    metrics: options.metrics,
+    wrapping: wrappingServices(parts),
+    server: {
+      ...server,
+      get clusterName() {
+        return (
+          configuredClusterName ?? `postern-cluster-${seal.barrier.keyring.clusterId.slice(0, 8)}`
+        )
+      },
+    },
+    leases: {
+      revoke: (id) => revocation.revokeLease(id),
+      revokePrefix: (prefix, force) => revocation.revokePrefix(prefix, force),
+      inBackground: (work) => background.run(work),
+    },
+    hmac: parts.hmac,
+    firstRecords: (barrier: Barrier) => options.firstRecords((secret) => barrier.hmac(secret)),
+    mountTypes: (mountClass) => (mountClass === 'secret' ? SECRETS_ENGINES : AUTH_METHODS),
+    checkMountOptions: (_type, mountOptions) => checkCompat(mountOptions, server.allowsCompat2015),
+    mountTable: () => currentMounts(store, cache),
+    emptyMount: (uuid) => revocation.emptyMount(uuid),
+    aclOf: async (call, token) =>
+      aclOf(await currentConfig(store, cache), token.policies, call.now),
+    isRoot: (token) => token.policies.includes('root'),
+    tokenByText: async (text, now) => {
+      const token = await readToken(store, parts.hmac(text))
+      return token && !isExpired(token, now) ? token : undefined
+    },
+    tokenByAccessor: (accessor, now) => readByAccessor(store, accessor, now),
+    revokeToken: (tokenId) => revocation.revokeToken(tokenId),
+    openApi: (call) => openApi(parts, call),
+    inFlight: () => inFlightView(options.inFlight, clock.now()),
+  }
+}
+
+function checkCompat(options: ReadonlyMap<string, string>, isAllowed: boolean): void {
+  const compat = options.get('compat')
+  if (compat === undefined) return
+  if (compat !== '2015')
+    throw badRequest(`the option "compat" can only be "2015", not ${JSON.stringify(compat)}`)
+  if (!isAllowed) {
+    throw badRequest(
+      'compat=2015 is not allowed here: set allow_compat_2015 = true in the server config',
+    )
+  }
+}
+
+/** Without a token, only the paths that need none. */
+async function openApi(parts: Parts, call: Call): Promise<Record<string, unknown>> {
+  const table = await currentMounts(parts.store, parts.cache)
+  const mounted = table.all().flatMap((mount) => {
+    const paths = parts.backends.get(mount.type)?.backend.paths ?? []
+    const shown = call.caller ? paths : paths.filter((path) => path.auth !== undefined)
+    return shown.map((path) => ({ mountPath: mount.path, path }))
+  })
+  return openApiOf(mounted)
+}
+
+function inFlightView(
+  requests: ReadonlyMap<string, { readonly request: Request; readonly startedAt: number }>,
+  now: number,
+): Record<string, unknown> {
+  const view: Record<string, unknown> = Object.create(null)
+  for (const [id, { request, startedAt }] of requests) {
+    view[id] = {
+      start_time: new Date(startedAt).toISOString(),
+      client_remote_address: `${request.remoteAddress}:${request.remotePort}`,
+      request_path: `/v1/${request.path}`,
+      request_method: request.operation,
+      milliseconds: now - startedAt,
+    }
+  }
+  return view
+}
+
+export function tokenServices(parts: Parts, revocation: Revocation): TokenServices {
+  const { store } = parts
+  return {
+    store,
+    hmac: parts.hmac,
+    tokenOf: async (caller) => {
+      const token = await readToken(store, caller.tokenId)
+      if (!token) throw new PosternError('permission_denied')
+      return token
+    },
+    exists: async (text) => (await readToken(store, parts.hmac(text))) !== undefined,
+    policyExists: async (name) => {
+      const [entry] = await store.get([policyKey(name)])
+      return entry !== undefined
+    },
+    revokeToken: (tokenId) => revocation.revokeToken(tokenId),
+    revokeTokenAlone: (tokenId) => revocation.revokeTokenAlone(tokenId),
+  }
+}

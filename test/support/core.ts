@@ -1,0 +1,146 @@
+/** A real core over the in-memory store, unsealed, for tests without a socket: time and audit are the test's. */
+import type { AuditRecord } from '../../src/audit/record.ts'
+import { Core, type CoreOptions } from '../../src/core/core.ts'
+import type { Request } from '../../src/core/request.ts'
+import type { Envelope, Response } from '../../src/core/response.ts'
+import { PosternError } from '../../src/errors.ts'
+import { base62, uuid } from '../../src/random.ts'
+import { openSqliteStore } from '../../src/storage/sqlite.ts'
+import type { Store } from '../../src/storage/store.ts'
+
+/** Keeps lines in memory; fails when told to. */
+export class RecordingAudit {
+  enabled = true
+  failRequests = false
+  failResponses = false
+  readonly requests: AuditRecord[] = []
+  readonly responses: AuditRecord[] = []
+
+  isEnabled(): boolean {
+    return this.enabled
+  }
+
+  logRequest(record: AuditRecord): Promise<void> {
+    if (this.failRequests) return Promise.reject(new PosternError('audit_failed'))
+    this.requests.push(record)
+    return Promise.resolve()
+  }
+
+  logResponse(record: AuditRecord): Promise<void> {
+    if (this.failResponses) return Promise.reject(new PosternError('audit_failed'))
+    this.responses.push(record)
+    return Promise.resolve()
+  }
+
+  configure(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  tryDevice(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  setRequestHeaders(): void {}
+
+  hash(): string | undefined {
+    return undefined
+  }
+
+  clear(): void {}
+}
+
+export interface TestCore {
+  readonly core: Core
+  readonly audit: RecordingAudit
+  /** The raw store below the barrier. */
+  readonly raw: Store
+  readonly unsealKey: string
+  readonly rootToken: string
+  /** Moves the clock. */
+  advance(milliseconds: number): void
+  /** Sends a request as root, or with a token ('' for none), and gives the answer. */
+  send(
+    operation: Request['operation'],
+    path: string,
+    data?: object,
+    options?: SendOptions,
+  ): Promise<Response>
+  /** The same, with the envelope of a success. */
+  call(
+    operation: Request['operation'],
+    path: string,
+    data?: object,
+    options?: SendOptions,
+  ): Promise<Envelope>
+  close(): Promise<void>
+}
+
+export interface SendOptions {
+  readonly token?: string
+  readonly wrapTtlSeconds?: number
+  readonly remoteAddress?: string
+  readonly headers?: Record<string, string>
+}
+
+export async function startTestCore(
+  changes: Partial<CoreOptions> & { readonly raw?: Store } = {},
+): Promise<TestCore> {
+  let now = Date.UTC(2026, 10, 22, 12)
+  const clock = { now: () => now }
+  const raw = changes.raw ?? (await openSqliteStore({ path: ':memory:', clock }))
+  const audit = new RecordingAudit()
+  const core = new Core({
+    store: raw,
+    storageType: 'inmem',
+    seal: { type: 'shamir' },
+    clock,
+    log: { error: () => {}, warn: () => {}, info: () => {} },
+    audit,
+    auditDevices: [],
+    systemTtl: { defaultSeconds: 2_764_800, maxSeconds: 2_764_800 },
+    missLimit: { ratePerSecond: 10, burst: 50 },
+    version: '1.15.0+postern.0.0.0',
+    clusterName: undefined,
+    apiAddress: '',
+    isDev: true,
+    allowCompat2015: true,
+    ...changes,
+  })
+  const { unsealKey, rootToken } = await core.startDev(`t${base62(20)}`)
+  const send: TestCore['send'] = (operation, path, data = {}, options = {}) => {
+    const token = options.token ?? rootToken
+    return core.handle({
+      id: uuid(),
+      operation,
+      path,
+      data: new Map(Object.entries(data)),
+      bodyText: JSON.stringify(data),
+      ...(token === '' ? {} : { token }),
+      ...(options.wrapTtlSeconds === undefined ? {} : { wrapTtlSeconds: options.wrapTtlSeconds }),
+      headers: new Map(Object.entries(options.headers ?? {})),
+      remoteAddress: options.remoteAddress ?? '127.0.0.1',
+      remotePort: 4711,
+    })
+  }
+  return {
+    core,
+    audit,
+    raw,
+    unsealKey,
+    rootToken,
+    advance: (milliseconds) => {
+      now += milliseconds
+    },
+    send,
+    call: async (operation, path, data, options) => {
+      const response = await send(operation, path, data, options)
+      if (response.kind !== 'envelope')
+        throw new Error(`${path} answered ${response.kind} ${response.status}`)
+      return response.envelope
+    },
+    close: async () => {
+      await core.stop()
+      await raw.close()
+    },
+  }
+}
