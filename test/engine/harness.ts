@@ -17,7 +17,7 @@ import { StoreView } from '../../src/storage/view.ts'
 const CONFIG = 'cfg/mount/m/'
 const DATA = 'data/m/'
 const DAY = 86_400
-export const SYSTEM_TTL: number = 32 * DAY
+const SYSTEM_TTL: number = 32 * DAY
 
 export interface Answer {
   readonly status: number

@@ -234,7 +234,7 @@ describe('principals', () => {
           assert.ok(!isFew || ['alice', 'bob'].includes(one))
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     )
   })
 })
