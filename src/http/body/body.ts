@@ -3,7 +3,7 @@
  * that all unfinished requests hold together are bounded too.
  */
 import type { IncomingMessage } from 'node:http'
-import { PosternError } from '../errors.ts'
+import { PosternError } from '../../errors.ts'
 import { formFields, parsePairs } from './form.ts'
 import { parseJsonFields } from './json-text.ts'
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { PosternError } from '../../src/errors.ts'
-import { formFields, parsePairs, queryFields } from '../../src/http/form.ts'
+import { PosternError } from '../../../src/errors.ts'
+import { formFields, parsePairs, queryFields } from '../../../src/http/body/form.ts'
 
 test('query parameters are texts, and a list when a name is repeated', () => {
   const fields = queryFields(parsePairs('a=1&b=x%20y+z&a=2&c&=v&&d='))

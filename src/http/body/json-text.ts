@@ -2,7 +2,7 @@
  * JSON bodies (contract 1.1 and 1.4, protocols 3.1): one linear scan bounds what `JSON.parse` is given, and its
  * errors are told in the words that clients of this API know. Pure.
  */
-import { badRequest, PosternError } from '../errors.ts'
+import { badRequest, PosternError } from '../../errors.ts'
 
 const MAX_DEPTH = 64
 /** Keys and values together. */

@@ -1,5 +1,5 @@
 /** Query strings and form bodies (contract 1.2 and 1.3), in the percent-encoding of HTML forms. Pure. */
-import { badRequest } from '../errors.ts'
+import { badRequest } from '../../errors.ts'
 
 /** Names and values together, as for JSON bodies. */
 const MAX_STRINGS = 1000

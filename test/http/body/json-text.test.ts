@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { PosternError } from '../../src/errors.ts'
-import { parseJsonFields } from '../../src/http/json-text.ts'
+import { PosternError } from '../../../src/errors.ts'
+import { parseJsonFields } from '../../../src/http/body/json-text.ts'
 
 const fieldsOf = (text: string) => parseJsonFields(Buffer.from(text)).fields
 

@@ -1,0 +1,48 @@
+/**
+ * Throw-away certificates for tests, valid for a hundred years; the first is its own CA, and that of clients too. Made with
+ * `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 36500 -subj /CN=first -addext
+ * 'subjectAltName=DNS:localhost,IP:127.0.0.1'`.
+ */
+import type { TlsMaterial } from '../../src/http/listener/tls.ts'
+
+export const firstCertificate: TlsMaterial = {
+  certificate: `-----BEGIN CERTIFICATE-----
+MIIBkzCCATmgAwIBAgIUXiBFzLz2xsCYbE/IMaESsTLcniowCgYIKoZIzj0EAwIw
+EDEOMAwGA1UEAwwFZmlyc3QwIBcNMjYxMTIyMTkzOTA1WhgPMjEyNjEwMjkxOTM5
+MDVaMBAxDjAMBgNVBAMMBWZpcnN0MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
+NLMs6F5nACL8eVts0IDmMecVXYZS6T4BifpdJ2rcEjKSU1KI1utfL2wF4zHwrHIm
+hdmv0CkU1+tKE17X2m7Z+6NvMG0wHQYDVR0OBBYEFMAA6ewWpXQKsdBY8PvxgOwo
+QcVgMB8GA1UdIwQYMBaAFMAA6ewWpXQKsdBY8PvxgOwoQcVgMA8GA1UdEwEB/wQF
+MAMBAf8wGgYDVR0RBBMwEYIJbG9jYWxob3N0hwR/AAABMAoGCCqGSM49BAMCA0gA
+MEUCICA2m5HUl2GoVWYnyYdaFmYHFbzv6GFTUOD9VqjFo0vEAiEA7BxRyaeQDKKS
+Ditb8HNtULZsdZU6hZwrDSGQpH2VKns=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgt2Qc84YeLf900A51
+ZsDyrdzqqOpY7o4IG0BU4mYDlsmhRANCAAQ0syzoXmcAIvx5W2zQgOYx5xVdhlLp
+PgGJ+l0natwSMpJTUojW618vbAXjMfCsciaF2a/QKRTX60oTXtfabtn7
+-----END PRIVATE KEY-----
+`,
+}
+
+export const secondCertificate: TlsMaterial = {
+  certificate: `-----BEGIN CERTIFICATE-----
+MIIBljCCATugAwIBAgIURMhc03SnlMGG6EIYTP99jCAHCnQwCgYIKoZIzj0EAwIw
+ETEPMA0GA1UEAwwGc2Vjb25kMCAXDTI2MTEyMjE5MzkwNVoYDzIxMjYxMDI5MTkz
+OTA1WjARMQ8wDQYDVQQDDAZzZWNvbmQwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AAQe7tGzD3lF2uROWXyyPW5TX2dr2NjyfxGCFB3ncVI41Y/WgaXKNvLt7oYIUQkl
+jGNlE/HFOle7t7NVCUkl2p9Wo28wbTAdBgNVHQ4EFgQUAyB7jNjXaUg3+2YEhpIU
+bjXf0UAwHwYDVR0jBBgwFoAUAyB7jNjXaUg3+2YEhpIUbjXf0UAwDwYDVR0TAQH/
+BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZIzj0EAwID
+SQAwRgIhAIHiTgCrvTXsBMs2YXbwIBKxI7P8Mt9k5H4tTK54qpz9AiEAmnEffQ3S
+zQKDkDCZE0T0N+Hd0yTqX7tZiLiC0YXe4Mo=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgbg+IqJo4+knPJu+r
+lqMArOPri42FK8O7wi2YDmhg+aWhRANCAAQe7tGzD3lF2uROWXyyPW5TX2dr2Njy
+fxGCFB3ncVI41Y/WgaXKNvLt7oYIUQkljGNlE/HFOle7t7NVCUkl2p9W
+-----END PRIVATE KEY-----
+`,
+}
