@@ -54,13 +54,13 @@ const layers = [
   { name: 'client', from: '^src/client/', may: [] },
   {
     name: 'cli',
-    from: '^src/cli/(?!commands/server[.]ts$)',
+    from: '^src/cli/(?!commands/(server|operator-backup)[.]ts$)',
     own: 'src/cli/',
     may: ['src/(client|ssh|hcl)/'],
   },
   {
     name: 'cli-server',
-    from: '^src/cli/commands/server[.]ts$',
+    from: '^src/cli/commands/(server|operator-backup)[.]ts$',
     own: 'src/cli/',
     may: ['src/(client|ssh|hcl|config)/', 'src/index[.]ts'],
   },

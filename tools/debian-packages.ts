@@ -11,6 +11,7 @@ export const testPackages: readonly string[] = [
   'sshpass',
   'libpam-modules',
   'curl',
+  'jq',
 ]
 
 export const benchPackages: readonly string[] = ['openssh-client', 'wrk']

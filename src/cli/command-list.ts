@@ -11,6 +11,7 @@ const token = () => import('./commands/token.ts')
 const audit = () => import('./commands/audit.ts')
 const mount = () => import('./commands/mount.ts')
 const operator = () => import('./commands/operator.ts')
+const keys = () => import('./commands/operator-keys.ts')
 const backup = () => import('./commands/operator-backup.ts')
 
 export const commandList: readonly ListedCommand[] = [
@@ -108,6 +109,16 @@ export const commandList: readonly ListedCommand[] = [
     name: 'operator seal',
     summary: 'Seals the server',
     load: async () => (await operator()).operatorSeal,
+  },
+  {
+    name: 'operator rekey',
+    summary: 'Makes new unseal keys',
+    load: async () => (await keys()).operatorRekey,
+  },
+  {
+    name: 'operator generate-root',
+    summary: 'Makes a root token from unseal keys',
+    load: async () => (await keys()).operatorGenerateRoot,
   },
   {
     name: 'operator backup',

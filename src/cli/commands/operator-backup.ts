@@ -32,24 +32,32 @@ export const operatorRestore: Command = {
       value: 'file',
       help: 'Where the SQLite file of the server goes.',
     },
+    {
+      name: 'keep-tokens',
+      kind: 'bool',
+      help: 'Leaves tokens of the backup valid, those revoked since among them.',
+    },
   ],
-  description: 'The server has to be stopped. FILE is checked before anything is replaced.',
+  description:
+    'The server has to be stopped. FILE is checked before anything is replaced, and what was there is kept.',
   examples: ['postern operator restore -store=/var/lib/postern/postern.db backup.db'],
   async run(session) {
     const [source = ''] = session.input.args
     const store = session.input.text('store')
     if (store === undefined) throw usageFailure('no store named', 'say -store=FILE')
+    const keepTokens = session.input.bool('keep-tokens') ?? false
     const { restoreStore } = await import('../../index.ts')
-    await told('restoring', () => restoreStore(source, store))
+    const replaced = await told('restoring', () => restoreStore(source, store, { keepTokens }))
     say(session, `Success! Restored ${store} from ${source}`)
+    if (replaced !== undefined) say(session, `What was there before is kept as ${replaced}`)
     return 0
   },
 }
 
-async function told(doing: string, work: () => Promise<void>): Promise<void> {
+async function told<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
   try {
-    await work()
+    return await work()
   } catch (error) {
-    throw new Failure(`Error ${doing}: ${(error as Error).message}`, { status: 1 })
+    throw new Failure(`Error ${doing}: ${(error as Error).message}`)
   }
 }

@@ -112,7 +112,11 @@ export const operatorUnseal: Command = {
   },
 }
 
-async function askKey({ input, terminal }: Session): Promise<string> {
+/** The unseal key of the command line, or asked for, or from standard input. */
+export async function askKey({
+  input,
+  terminal,
+}: Pick<Session, 'input' | 'terminal'>): Promise<string> {
   const [word] = input.args
   if (word !== undefined && word !== '-') return word
   const key =
@@ -186,7 +190,8 @@ async function readLeader(session: Session): Promise<JsonObject> {
   }
 }
 
-function countOf(input: Input, flag: string, otherwise: number): number {
+/** The count that a flag gives. */
+export function countOf(input: Input, flag: string, otherwise: number): number {
   const text = input.text(flag)
   if (text === undefined) return otherwise
   if (/^[0-9]{1,3}$/.test(text)) return Number(text)
