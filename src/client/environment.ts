@@ -9,7 +9,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 const PREFIXES = ['POSTERN', 'BAO', 'VAULT']
 
-export const DEFAULT_ADDRESS = 'https://127.0.0.1:8200'
+const DEFAULT_ADDRESS = 'https://127.0.0.1:8200'
 
 /** The value and the full name of the variable that gives it. */
 export function lookUpVariable(

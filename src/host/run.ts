@@ -7,7 +7,7 @@ import { ApiError } from '../client/api-error.ts'
 import { version } from '../client/version.ts'
 import { Secret } from '../redact.ts'
 import { ownAddresses } from './address.ts'
-import { parseHostConfig } from './config.ts'
+import { type HostConfig, parseHostConfig } from './config.ts'
 import { type HostFlags, parseHostFlags } from './flags.ts'
 import { type LogLevel, logLevels, oneLine } from './log.ts'
 import { verifyConnection, verifyOtp } from './verify-otp.ts'
@@ -66,7 +66,7 @@ async function decide(
     report(surroundings, flags.logLevel, level, line)
   let otp = ''
   try {
-    const config = parseHostConfig(readFileSync(flags.config, 'utf8'), flags.isDev)
+    const config = readConfig(flags)
     if (flags.verifiesOnly) {
       await verifyConnection(config, remaining())
       return say('info', `${config.address} answers for the mount ${config.mountPoint}`)
@@ -80,6 +80,14 @@ async function decide(
     const line = `${who}: ${reasonOf(error)}`
     // A server that repeats what it was sent must not bring a live password into the log.
     return say('warn', otp === '' ? line : line.replaceAll(otp, '[redacted]'))
+  }
+}
+
+function readConfig({ config: file, isDev }: HostFlags): HostConfig {
+  try {
+    return parseHostConfig(readFileSync(file, 'utf8'), isDev)
+  } catch (error) {
+    throw new TypeError(`config ${file}: ${(error as Error).message}`)
   }
 }
 

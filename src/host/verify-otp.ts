@@ -10,7 +10,7 @@ import { canonicalAddress } from './address.ts'
 import type { HostConfig } from './config.ts'
 
 /** Why somebody is not let in; the text holds no secret. */
-export class Refusal extends Error {
+class Refusal extends Error {
   override readonly name = 'Refusal'
 }
 
