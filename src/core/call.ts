@@ -116,7 +116,6 @@ function callerOf(token: StoredToken, text: string, hasSudo: boolean): Caller {
 
 export function mountPointOf(mount: Mount, system: SystemTtl): MountPoint {
   const { defaultLeaseTtl, maxLeaseTtl } = mount.config
-  const maxTtlSeconds = maxLeaseTtl || system.maxSeconds
   return {
     path: mount.path,
     type: mount.type,
@@ -125,8 +124,8 @@ export function mountPointOf(mount: Mount, system: SystemTtl): MountPoint {
     options: new Map(Object.entries(mount.options ?? {})),
     tunedDefaultTtlSeconds: defaultLeaseTtl || undefined,
     tunedMaxTtlSeconds: maxLeaseTtl || undefined,
-    defaultTtlSeconds: Math.min(defaultLeaseTtl || system.defaultSeconds, maxTtlSeconds),
-    maxTtlSeconds,
+    defaultTtlSeconds: defaultLeaseTtl || system.defaultSeconds,
+    maxTtlSeconds: maxLeaseTtl || system.maxSeconds,
   }
 }
 

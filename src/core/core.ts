@@ -24,7 +24,7 @@ import { answerDirectly, directMatch } from './direct.ts'
 import { firstRecords, newRootToken } from './first-records.ts'
 import { tokenWrites } from './issue.ts'
 import { Metrics } from './metrics.ts'
-import { MissLimit, type MissLimitOptions } from './miss-limit.ts'
+import { MissLimit } from './miss-limit.ts'
 import type { AuditLog, Parts, RoutedBackend, ServerLog, SystemTtl } from './parts.ts'
 import { Pipeline } from './pipeline.ts'
 import type { Request } from './request.ts'
@@ -46,7 +46,7 @@ export interface CoreOptions {
   readonly audit: AuditLog & AuditDevices & { clear(): void }
   readonly auditDevices: readonly AuditDeviceEntry[]
   readonly systemTtl: SystemTtl
-  readonly missLimit: Pick<MissLimitOptions, 'ratePerSecond' | 'burst'>
+  readonly missLimit: { readonly ratePerSecond: number; readonly burst: number }
   /** As clients parse it: a Vault version with ours behind a plus sign (Decision 15). */
   readonly version: string
   readonly clusterName: string | undefined
@@ -197,7 +197,8 @@ export class Core {
   #missLimit(): MissLimit {
     const { clock, log, missLimit } = this.#options
     return new MissLimit({
-      ...missLimit,
+      missesPerSecond: missLimit.ratePerSecond,
+      burst: missLimit.burst,
       clock,
       onSummary: (summary) =>
         log.warn({ ...summary }, 'requests were refused after too many failed attempts'),

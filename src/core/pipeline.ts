@@ -104,6 +104,7 @@ export class Pipeline {
     await commitRequest(parts, validated, answered)
     const { issuedKeys, response, token } = answered
     await this.#auditResponse(attempt, response, issuedKeys, token)
+    if (outcome?.missed) this.#chargeMiss(attempt)
     await outcome?.afterwards?.()
     return response
   }
@@ -117,6 +118,11 @@ export class Pipeline {
     if (!match?.path.chargesMisses || !mount) return
     if (this.#parts.missLimit.allows(request.remoteAddress, mount.path)) return
     throw new PosternError('too_many_requests')
+  }
+
+  #chargeMiss({ reached: { match, mount, request } }: Attempt): void {
+    if (!match?.path.chargesMisses || !mount) return
+    this.#parts.missLimit.charge(request.remoteAddress, mount.path)
   }
 
   #noteUse(attempt: Attempt, { token }: AuthenticatedRequest): void {
@@ -183,13 +189,10 @@ export class Pipeline {
   /** Audits a failure. Returns the error to show: another one when the audit log took no line. */
   async #fail(attempt: Attempt, error: unknown): Promise<PosternError> {
     const shown = this.#shown(error)
-    const { audit, missLimit } = this.#parts
+    const { audit } = this.#parts
     // A sealed server has no audit log, a shut door writes no line, and audit's own failure can't be audited.
     if (['sealed', 'too_many_requests', 'audit_failed'].includes(shown.code)) return shown
-    const { match, mount, request } = attempt.reached
-    if (match?.path.chargesMisses && mount && shown.status < 500) {
-      missLimit.charge(request.remoteAddress, mount.path)
-    }
+    if (shown.status < 500) this.#chargeMiss(attempt)
     if (!audit.isEnabled()) return shown
     try {
       const record = failureLine(auditRecord(attempt.reached), shown)

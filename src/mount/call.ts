@@ -45,7 +45,7 @@ export interface MountPoint {
   /** The tuned values, absent where the mount was not tuned. */
   readonly tunedDefaultTtlSeconds: number | undefined
   readonly tunedMaxTtlSeconds: number | undefined
-  /** With the system's values where not tuned. */
+  /** With the system's values where not tuned; the default may be above the maximum. */
   readonly defaultTtlSeconds: number
   readonly maxTtlSeconds: number
 }
