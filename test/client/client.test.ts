@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { ApiError, TransportError } from '../../src/client/api-error.ts'
 import { Client } from '../../src/client/client.ts'
 import { envelopeOf } from '../../src/client/reply.ts'
+import type { ClientTls } from '../../src/client/tls.ts'
 import { Secret } from '../../src/redact.ts'
+import { firstCertificate, secondCertificate } from '../http/tls-material.ts'
 import { startFakeServer } from './fake-server.ts'
 
 const token = new Secret('s.aaaaaaaaaaaaaaaaaaaaaaaa')
@@ -141,10 +142,8 @@ suite('a client over a socket and over TLS', () => {
 
   before(() => {
     folder = mkdtempSync(path.join(os.tmpdir(), 'postern-client-'))
-    const subject = ['-subj', '/CN=broker.test', '-addext', 'subjectAltName=DNS:broker.test']
-    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-    const files = ['-keyout', path.join(folder, 'key.pem'), '-out', path.join(folder, 'cert.pem')]
-    execFileSync('openssl', ['req', '-x509', ...key, ...files, ...subject], { stdio: 'ignore' })
+    writeFileSync(path.join(folder, 'first.pem'), firstCertificate.certificate)
+    writeFileSync(path.join(folder, 'note.txt'), 'no certificate')
   })
 
   after(() => rmSync(folder, { recursive: true }))
@@ -158,13 +157,10 @@ suite('a client over a socket and over TLS', () => {
     assert.equal(server.seen[0]?.headers.host, 'localhost')
   })
 
-  test('trusts the given CA for the given name, and nobody else', async () => {
-    const [key, cert] = ['key.pem', 'cert.pem'].map((name) =>
-      readFileSync(path.join(folder, name), 'utf8'),
-    ) as [string, string]
-    const caFile = path.join(folder, 'cert.pem')
+  test('trusts the given CA for the expected name, and nobody else', async () => {
+    const [key, cert] = [String(firstCertificate.key), String(firstCertificate.certificate)]
     await using server = await startFakeServer(() => ({ body: {} }), { tls: { key, cert } })
-    const status = async (tls: object) => {
+    const status = async (tls: ClientTls) => {
       const client = new Client({ address: server.address, tls })
       try {
         return (await client.send('GET', 'sys/health')).status
@@ -172,13 +168,16 @@ suite('a client over a socket and over TLS', () => {
         client.close()
       }
     }
-    assert.equal(await status({ caFile, serverName: 'broker.test' }), 200)
-    assert.equal(await status({ caText: cert, serverName: 'broker.test' }), 200)
-    assert.equal(await status({ caFolder: folder, serverName: 'broker.test' }), 200)
+    const caFile = path.join(folder, 'first.pem')
+    assert.equal(await status({ caFile }), 200)
+    assert.equal(await status({ caFile, serverName: 'localhost' }), 200)
+    assert.equal(await status({ caText: cert }), 200)
+    assert.equal(await status({ caFolder: folder }), 200)
     assert.equal(await status({ skipsVerify: true }), 200)
-    await assert.rejects(status({ caFile }), TransportError)
     await assert.rejects(status({ caFile, serverName: 'other.test' }), TransportError)
-    await assert.rejects(status({ serverName: 'broker.test' }), TransportError)
+    await assert.rejects(status({ caText: String(secondCertificate.certificate) }), TransportError)
+    await assert.rejects(status({}), TransportError)
     await assert.rejects(status({ caFile: path.join(folder, 'none') }), TypeError)
+    await assert.rejects(status({ caFile: path.join(folder, 'note.txt') }), TypeError)
   })
 })
