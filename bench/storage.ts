@@ -1,4 +1,7 @@
-/** `node bench/storage.ts [folder]`: what a commit costs beside the disk's own sync, durable rows a second, and reads. */
+/**
+ * `node bench/storage.ts [folder]`: what a commit costs beside the disk's own sync, durable rows a
+ * second, and reads.
+ */
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'

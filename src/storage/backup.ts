@@ -1,6 +1,6 @@
 /**
- * Backup and restore of a store in a file (protocols 1.10). Values stay sealed throughout: a backup needs no unseal key to
- * make, and is of no use without one.
+ * Backup and restore of a store in a file (protocols 1.10). Values stay sealed throughout: a backup
+ * needs no unseal key to make, and is of no use without one.
  */
 import { existsSync, linkSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
@@ -32,7 +32,10 @@ export interface RestoreMark {
   readonly keep_tokens: boolean
 }
 
-/** Writes a snapshot of the store to a private file, durable when this resolves; rejects with `store_failed` and the reason. */
+/**
+ * Writes a snapshot of the store to a private file, durable when this resolves; rejects with
+ * `store_failed` and the reason.
+ */
 export async function backUpStore({ path: file, to }: BackupOptions): Promise<void> {
   try {
     const store = realStorePath(file)
@@ -46,8 +49,9 @@ export async function backUpStore({ path: file, to }: BackupOptions): Promise<vo
 }
 
 /**
- * Puts a backup in the place of a stopped server's store and marks it (`RESTORED_KEY`). What was there is kept under the name
- * that is returned. Rejects with `store_failed` and the reason, and then the store is as it was.
+ * Puts a backup in the place of a stopped server's store and marks it (`RESTORED_KEY`). What was
+ * there is kept under the name that is returned. Rejects with `store_failed` and the reason, and
+ * then the store is as it was.
  */
 export async function restoreStore(
   options: RestoreOptions,
@@ -78,7 +82,9 @@ export async function restoreStore(
   }
 }
 
-/** Gives `target` its new content in one step that survives a crash; on an error it is as it was. */
+/**
+ * Gives `target` its new content in one step that survives a crash; on an error it is as it was.
+ */
 async function replaceWhole(
   target: string,
   write: (partial: string) => Promise<void>,
@@ -98,7 +104,10 @@ async function replaceWhole(
   syncPath(path.dirname(target))
 }
 
-/** A second name for the old store, and no log left beside it: SQLite would apply that to the new file. */
+/**
+ * A second name for the old store, and no log left beside it: SQLite would apply that to the new
+ * file.
+ */
 function keepAside(store: string, replaced: string): void {
   linkSync(store, replaced)
   if (existsSync(`${store}-wal`)) linkSync(`${store}-wal`, `${replaced}-wal`)

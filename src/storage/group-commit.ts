@@ -1,6 +1,7 @@
 /**
- * Group commit (protocols 1.2): batches that arrive in one tick share one transaction, and while it is
- * being made durable the next group collects. Knows no database: it is handed the function that applies a group.
+ * Group commit (protocols 1.2): batches that arrive in one tick share one transaction, and while it
+ * is being made durable the next group collects. Knows no database: it is handed the function that
+ * applies a group.
  */
 import { PosternError } from '../errors.ts'
 import type { CommitResult, Condition, Write } from './store.ts'
@@ -11,7 +12,10 @@ export interface Batch {
   readonly conditions: readonly Condition[]
 }
 
-/** A batch's outcome when it was applied; else the outcome is the index of the first condition that failed. */
+/**
+ * A batch's outcome when it was applied; else the outcome is the index of the first condition that
+ * failed.
+ */
 export const APPLIED = -1
 
 /**
@@ -41,7 +45,10 @@ export class GroupCommit {
     this.#apply = apply
   }
 
-  /** Settles when the group of this batch is durable or has failed; the caller leaves the values alone until then. */
+  /**
+   * Settles when the group of this batch is durable or has failed; the caller leaves the values
+   * alone until then.
+   */
   add(batch: Batch): Promise<CommitResult> {
     if (this.#isClosed) return Promise.reject(new PosternError('unavailable'))
     if (this.#waiting.length >= MAX_WAITING) return Promise.reject(new PosternError('unavailable'))
@@ -63,7 +70,8 @@ export class GroupCommit {
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    // After the input of this turn of the event loop: all requests that came together commit together.
+    // After the input of this turn of the event loop: all requests that came together commit
+    // together.
     setImmediate(() => void this.#run())
   }
 
@@ -104,7 +112,9 @@ export function checkBatch({ writes, conditions }: Batch): void {
   }
 }
 
-/** Keys are well-formed text below U+10FFFF, the end of every prefix; databases disagree about NUL. */
+/**
+ * Keys are well-formed text below U+10FFFF, the end of every prefix; databases disagree about NUL.
+ */
 export function checkKey(key: string): void {
   if (key === '' || !key.isWellFormed() || key.includes('\0') || key.includes('\u{10ffff}')) {
     throw new TypeError('a key of the store is empty or holds a character that keys may not hold')

@@ -1,4 +1,7 @@
-/** The keys of the store. Everything under `cfg/` is configuration: a commit that touches it renews the generation. */
+/**
+ * The keys of the store. Everything under `cfg/` is configuration: a commit that touches it renews
+ * the generation.
+ */
 
 export const CONFIG_PREFIX = 'cfg/'
 
@@ -9,8 +12,9 @@ export const GENERATION_KEY = 'meta/generation'
 export const SEAL_KEY = 'meta/seal'
 
 /**
- * Written by a restore into the store that it puts in place, unsealed: JSON, a `RestoreMark` of `backup.ts`. Whoever unseals next
- * deletes what the backup must not revive, takes a new generation and removes this key in the last commit (protocols 1.10).
+ * Written by a restore into the store that it puts in place, unsealed: JSON, a `RestoreMark` of
+ * `backup.ts`. Whoever unseals next deletes what the backup must not revive, takes a new generation
+ * and removes this key in the last commit (protocols 1.10).
  */
 export const RESTORED_KEY = 'meta/restored'
 

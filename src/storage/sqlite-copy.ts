@@ -8,8 +8,9 @@ import type { Write } from './store.ts'
 const ALL_PAGES = 0x7fff_ffff
 
 /**
- * Copies one snapshot of a store into the new file `to`: private, checked, durable, and a single file without a log.
- * Throws when `from` is no store or has a newer format; then `to` may be left behind.
+ * Copies one snapshot of a store into the new file `to`: private, checked, durable, and a single
+ * file without a log. Throws when `from` is no store or has a newer format; then `to` may be left
+ * behind.
  */
 export async function copyStore(from: string, to: string): Promise<void> {
   const source = new DatabaseSync(from, { readOnly: true, timeout: 5_000 })
@@ -38,7 +39,10 @@ export function writeToCopy(file: string, writes: readonly Write[], clockMicros:
   syncPath(file)
 }
 
-/** Writes a store's log back into its file, so that the file alone is the store. Throws when the store is damaged. */
+/**
+ * Writes a store's log back into its file, so that the file alone is the store. Throws when the
+ * store is damaged.
+ */
 export function foldLog(file: string): void {
   // The last connection does it when it closes.
   withFile(file, (db) => db.exec('PRAGMA wal_checkpoint(TRUNCATE)'))

@@ -1,4 +1,7 @@
-/** The files of an SQLite store: private from their creation, open for one server at a time, synced when replaced. */
+/**
+ * The files of an SQLite store: private from their creation, open for one server at a time, synced
+ * when replaced.
+ */
 import { closeSync, fchownSync, fsyncSync, openSync, realpathSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -14,13 +17,14 @@ export interface StoreLock {
 }
 
 /**
- * Makes an empty file that only its owner may read, unless there is a file already. What root makes belongs to
- * the folder's owner, so that a restore by root leaves files that the server can open.
+ * Makes an empty file that only its owner may read, unless there is a file already. What root makes
+ * belongs to the folder's owner, so that a restore by root leaves files that the server can open.
  */
 export function createPrivateFile(file: string): void {
   let descriptor: number
   try {
-    // Never opens an existing file: closing it again would drop the locks that SQLite holds in this process.
+    // Never opens an existing file: closing it again would drop the locks that SQLite holds in this
+    // process.
     descriptor = openSync(file, 'wx', 0o600)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return
@@ -55,8 +59,9 @@ export function realStorePath(file: string): string {
 }
 
 /**
- * Takes the store for this process by an exclusive lock on `<file>.lock`, which a killed process loses. The store's own
- * file cannot be locked whole: in WAL mode that would shut out this process's readers and backups too.
+ * Takes the store for this process by an exclusive lock on `<file>.lock`, which a killed process
+ * loses. The store's own file cannot be locked whole: in WAL mode that would shut out this
+ * process's readers and backups too.
  */
 export function lockStore(file: string): StoreLock {
   const lockFile = `${file}.lock`
@@ -72,7 +77,9 @@ export function lockStore(file: string): StoreLock {
   return { release: () => db.close() }
 }
 
-/** The one connection that writes. Throws for a newer format, and for a database of another program. */
+/**
+ * The one connection that writes. Throws for a newer format, and for a database of another program.
+ */
 export function openWriter(file: string): DatabaseSync {
   const db = new DatabaseSync(file, { timeout: 1000 })
   try {
@@ -80,7 +87,8 @@ export function openWriter(file: string): DatabaseSync {
     checkFormat(db)
     const mode = db.prepare('PRAGMA journal_mode = WAL').get()
     if (mode?.['journal_mode'] !== 'wal') throw new Error('its file system has no shared memory')
-    // Checkpoints are the caller's, after its answers; a log that a backup had held up shrinks again.
+    // Checkpoints are the caller's, after its answers; a log that a backup had held up shrinks
+    // again.
     db.exec(`PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;
       PRAGMA journal_size_limit = ${64 * MIB}; PRAGMA cache_size = -32768`)
     migrate(db)

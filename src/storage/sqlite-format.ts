@@ -2,9 +2,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 
 /**
- * Step n takes format n to n + 1; format 0 is an empty file. Steps are only ever added. `meta.version` is the
- * last version given to an entry. Entries have row ids: with 1,500 bytes an entry, WITHOUT ROWID took five
- * times as long to insert and to read.
+ * Step n takes format n to n + 1; format 0 is an empty file. Steps are only ever added.
+ * `meta.version` is the last version given to an entry. Entries have row ids: with 1,500 bytes an
+ * entry, WITHOUT ROWID took five times as long to insert and to read.
  */
 export const migrations: readonly string[] = [
   `CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -32,7 +32,10 @@ export function checkFormat(db: DatabaseSync, newest: number = migrations.length
   return format
 }
 
-/** Takes an older file to the newest format in one transaction: a crash or an error leaves it as it was. */
+/**
+ * Takes an older file to the newest format in one transaction: a crash or an error leaves it as it
+ * was.
+ */
 export function migrate(db: DatabaseSync, steps: readonly string[] = migrations): void {
   if (checkFormat(db, steps.length) === steps.length) return
   db.exec('BEGIN IMMEDIATE')

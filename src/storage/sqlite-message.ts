@@ -1,4 +1,7 @@
-/** What the server's thread and the writer's thread say to each other, one message a group in each direction. */
+/**
+ * What the server's thread and the writer's thread say to each other, one message a group in each
+ * direction.
+ */
 import type { Batch } from './group-commit.ts'
 import type { Condition, Write } from './store.ts'
 
@@ -7,11 +10,17 @@ export interface WriterStart {
   readonly clockMicros: number
 }
 
-/** A group as few flat pieces: cloning an object and a buffer for each entry took three times as long. */
+/**
+ * A group as few flat pieces: cloning an object and a buffer for each entry took three times as
+ * long.
+ */
 export interface GroupMessage {
   /** The keys of each batch's conditions, then of its writes. */
   readonly keys: readonly string[]
-  /** For each batch: number of conditions and of writes, then a code for each condition and a length for each write. */
+  /**
+   * For each batch: number of conditions and of writes, then a code for each condition and a length
+   * for each write.
+   */
   readonly numbers: readonly number[]
   /** All values in a row; transferred, not copied. */
   readonly values: Uint8Array<ArrayBuffer>

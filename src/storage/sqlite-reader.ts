@@ -1,9 +1,14 @@
-/** Reads of an SQLite store. Each is one statement run to its end: one snapshot, and none stays pinned (protocols 1.3). */
+/**
+ * Reads of an SQLite store. Each is one statement run to its end: one snapshot, and none stays
+ * pinned (protocols 1.3).
+ */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { afterPrefix } from './path.ts'
 import type { Entry } from './store.ts'
 
-/** Up to here a statement of its own for each count: half the time of unpacking a JSON list of keys. */
+/**
+ * Up to here a statement of its own for each count: half the time of unpacking a JSON list of keys.
+ */
 const MAX_LISTED_KEYS = 16
 
 type EntryRow = [index: number, value: Uint8Array, version: number]
@@ -44,7 +49,8 @@ export class SqliteReader {
   }
 
   list(prefix: string, after: string, limit: number): string[] {
-    // One lower bound, the greater of the two: with both SQLite may start at the lesser for every page.
+    // One lower bound, the greater of the two: with both SQLite may start at the lesser for every
+    // page.
     const isInside = Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0
     const statement = isInside && after !== '' ? this.#listAfter : this.#listFrom
     const rows = statement.all(isInside ? after : prefix, afterPrefix(prefix), limit)

@@ -1,4 +1,7 @@
-/** The server's side of the writer's thread: starts it, hands it a group at a time and notices its end. */
+/**
+ * The server's side of the writer's thread: starts it, hands it a group at a time and notices its
+ * end.
+ */
 import { Worker } from 'node:worker_threads'
 import type { Batch } from './group-commit.ts'
 import {
@@ -14,7 +17,9 @@ export interface Prepared {
   readonly version: number
 }
 
-/** The writer's thread ended during a group: whether it was committed has to be read from the store. */
+/**
+ * The writer's thread ended during a group: whether it was committed has to be read from the store.
+ */
 export class WriterLost extends Error {
   override readonly name = 'WriterLost'
   readonly prepared: Prepared | undefined

@@ -1,6 +1,7 @@
 /**
- * The thread that writes: commits and checkpoints wait for the disk here, so that a slow one never stops a read or
- * a signature on the server's thread (design section 3). Started by `sqlite-thread.ts`.
+ * The thread that writes: commits and checkpoints wait for the disk here, so that a slow one never
+ * stops a read or a signature on the server's thread (design section 3). Started by
+ * `sqlite-thread.ts`.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Batch } from './group-commit.ts'
@@ -42,7 +43,8 @@ function serve(): void {
       reply({ is: 'committed' })
     } catch (error) {
       mustRecover = true
-      // Before the answer, so that nobody is told "not written" of what a crash could still bring back.
+      // Before the answer, so that nobody is told "not written" of what a crash could still bring
+      // back.
       const remains = recover()
       reply({ is: 'failed', failure: failureOf(error) })
       // The server starts a new writer, with new connections, at its next group.
@@ -50,7 +52,10 @@ function serve(): void {
     }
   }
 
-  /** True when this connection may go on: the disk is only full, or the commit that repairs went through. */
+  /**
+   * True when this connection may go on: the disk is only full, or the commit that repairs went
+   * through.
+   */
   const recover = (): boolean => {
     try {
       writer.recover()
@@ -62,7 +67,8 @@ function serve(): void {
   }
 
   const checkpoint = (rows: number, bytes: number): void => {
-    // A row's write touches a page of the table and one of the index, a group the pages above and the version's.
+    // A row's write touches a page of the table and one of the index, a group the pages above and
+    // the version's.
     logPages += 4 + 2 * rows + bytes / PAGE_BYTES
     if (logPages < CHECKPOINT_PAGES) return
     logPages = 0

@@ -1,4 +1,7 @@
-/** Applies groups of batches on the connection that writes (protocols 1.1 and 1.2): one transaction a group. */
+/**
+ * Applies groups of batches on the connection that writes (protocols 1.1 and 1.2): one transaction
+ * a group.
+ */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { APPLIED, type Batch } from './group-commit.ts'
 import type { Condition } from './store.ts'
@@ -14,9 +17,10 @@ export class SqliteWriter {
   #version: number
 
   /**
-   * Versions count upwards over the whole store from the greater of `clockMicros` and the last one given, so that
-   * none comes back for a key: not after its removal (the last one is stored with each group), and not after
-   * the restore of a backup either (a store gives fewer than a million versions a second).
+   * Versions count upwards over the whole store from the greater of `clockMicros` and the last one
+   * given, so that none comes back for a key: not after its removal (the last one is stored with
+   * each group), and not after the restore of a backup either (a store gives fewer than a million
+   * versions a second).
    */
   constructor(db: DatabaseSync, clockMicros: number) {
     this.#db = db
@@ -36,8 +40,8 @@ export class SqliteWriter {
   }
 
   /**
-   * Applies batches in order; each sees those before it. `announce` is called with the outcomes and the group's last
-   * version before the commit. On an error the transaction is rolled back.
+   * Applies batches in order; each sees those before it. `announce` is called with the outcomes and
+   * the group's last version before the commit. On an error the transaction is rolled back.
    */
   apply(
     batches: readonly Batch[],
@@ -53,8 +57,9 @@ export class SqliteWriter {
   }
 
   /**
-   * A commit of its own, due after a failed one: when only the sync failed, the refused group lies whole in the log and
-   * would come back with the next crash; this writes over it. It also tells whether the store can write again.
+   * A commit of its own, due after a failed one: when only the sync failed, the refused group lies
+   * whole in the log and would come back with the next crash; this writes over it. It also tells
+   * whether the store can write again.
    */
   recover(): void {
     this.#inTransaction(() => this.#setVersion.run(++this.#version))

@@ -1,6 +1,7 @@
 /**
- * The store on SQLite, in a file or in memory. A file has its writer in a thread of its own and a connection for reads on
- * this one; in memory both are one connection here. Protocols 1.1 to 1.3 state what holds for both.
+ * The store on SQLite, in a file or in memory. A file has its writer in a thread of its own and a
+ * connection for reads on this one; in memory both are one connection here. Protocols 1.1 to 1.3
+ * state what holds for both.
  */
 import { DatabaseSync } from 'node:sqlite'
 import { type Clock, systemClock } from '../clock.ts'
@@ -21,14 +22,17 @@ import { SqliteWriter } from './sqlite-writer.ts'
 import type { CommitResult, Condition, Entry, Store, Write } from './store.ts'
 
 export interface SqliteOptions {
-  /** The file, made when there is none; its folder has to exist. `:memory:` for a store that ends with the process. */
+  /**
+   * The file, made when there is none; its folder has to exist. `:memory:` for a store that ends
+   * with the process.
+   */
   readonly path: string
   readonly clock?: Clock
 }
 
 /**
- * Opens the store and brings an older one to the present format. Rejects with `store_failed` and the reason when the file
- * is in use by another server, has a newer format or cannot be opened.
+ * Opens the store and brings an older one to the present format. Rejects with `store_failed` and
+ * the reason when the file is in use by another server, has a newer format or cannot be opened.
  */
 export async function openSqliteStore({
   path,
@@ -46,7 +50,10 @@ export async function openSqliteStore({
 /** What differs between a store in a file and one in memory. */
 interface Backing {
   readonly apply: ApplyGroup
-  /** Runs a read; an error is thrown as `store_failed`, and the next read gets a new connection where there can be one. */
+  /**
+   * Runs a read; an error is thrown as `store_failed`, and the next read gets a new connection
+   * where there can be one.
+   */
   readonly read: <T>(work: (reader: SqliteReader) => T) => T
   readonly close: () => Promise<void>
 }
@@ -158,7 +165,8 @@ class SqliteFile implements Backing {
       return await this.#writer.apply(batches)
     } catch (error) {
       const { prepared } = error instanceof WriterLost ? error : {}
-      // The thread's end has closed its connection: its last group is in the store as a whole or not at all.
+      // The thread's end has closed its connection: its last group is in the store as a whole or
+      // not at all.
       if (prepared && this.read((reader) => reader.lastVersion()) === prepared.version) {
         return prepared.outcomes
       }
@@ -167,7 +175,8 @@ class SqliteFile implements Backing {
   }
 
   readonly close = async (): Promise<void> => {
-    // The writer's connection is the last to close: it writes the log back into the file and removes it.
+    // The writer's connection is the last to close: it writes the log back into the file and
+    // removes it.
     this.#reader?.close()
     await this.#writer.close()
     this.#lock.release()

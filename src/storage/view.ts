@@ -1,4 +1,7 @@
-/** A part of the store under one prefix: an engine sees no more than this. Also the walks over long lists. */
+/**
+ * A part of the store under one prefix: an engine sees no more than this. Also the walks over long
+ * lists.
+ */
 import { afterPrefix } from './path.ts'
 import type { Condition, Entry, Store, Write } from './store.ts'
 
@@ -63,7 +66,10 @@ export async function* keysUnder(store: Store, prefix: string): AsyncGenerator<s
   }
 }
 
-/** The names directly under a prefix, without it; a folder ends in `/` and is named once, whatever it holds. */
+/**
+ * The names directly under a prefix, without it; a folder ends in `/` and is named once, whatever
+ * it holds.
+ */
 export async function childrenOf(store: Store, prefix: string): Promise<string[]> {
   const names: string[] = []
   for (let after = ''; ; ) {

@@ -1,6 +1,7 @@
 /**
- * A process that writes to the store in its argument from 64 sides at once, until it is killed. Each line on stdout is the name of
- * a pair of entries whose commit was acknowledged; the first line says that the store is open.
+ * A process that writes to the store in its argument from 64 sides at once, until it is killed.
+ * Each line on stdout is the name of a pair of entries whose commit was acknowledged; the first
+ * line says that the store is open.
  */
 import { openSqliteStore } from '../../src/storage/sqlite.ts'
 

@@ -1,12 +1,15 @@
 /**
- * What every store has to do (protocols 1.1 to 1.4), driven step by step through the interface alone. A store's own test
- * file calls `testStore` with a way to open an empty one.
+ * What every store has to do (protocols 1.1 to 1.4), driven step by step through the interface
+ * alone. A store's own test file calls `testStore` with a way to open an empty one.
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { CommitResult, Condition, Entry, Store, Write } from '../../src/storage/store.ts'
 
-/** An empty store and, where it can be had, a reader beside it that shares nothing with it but the database. */
+/**
+ * An empty store and, where it can be had, a reader beside it that shares nothing with it but the
+ * database.
+ */
 export interface OpenedStore extends AsyncDisposable {
   readonly store: Store
   readonly secondReader: () => Promise<Pick<Store, 'get'>>

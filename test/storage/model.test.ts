@@ -1,4 +1,7 @@
-/** Random groups of batches against a plain Map: the store and the model agree on every result and every entry. */
+/**
+ * Random groups of batches against a plain Map: the store and the model agree on every result and
+ * every entry.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'

@@ -1,4 +1,6 @@
-/** Opens empty SQLite stores for tests, in memory or in a folder of their own that goes with them. */
+/**
+ * Opens empty SQLite stores for tests, in memory or in a folder of their own that goes with them.
+ */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'

@@ -1,4 +1,7 @@
-/** What is SQLite's alone: the file's privacy and lock, its format, its versions over restarts, and a writer that dies. */
+/**
+ * What is SQLite's alone: the file's privacy and lock, its format, its versions over restarts, and
+ * a writer that dies.
+ */
 import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -236,6 +239,22 @@ describe('a writer that fails', () => {
     }
     assert.deepEqual(await opened.store.list('', '', 9), ['a'])
     assert.deepEqual(await opened.store.commit([{ key: 'b', value }], []), { committed: true })
+  })
+
+  test('while it cannot write at all every group is refused and reads go on, and then it resumes', async () => {
+    await using opened = await openInFile()
+    await opened.store.commit([{ key: 'a', value }], [])
+    fixture(
+      opened.file,
+      `CREATE TRIGGER broken BEFORE UPDATE ON meta BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END`,
+    )
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await assert.rejects(opened.store.commit([{ key: 'b', value }], []), { code: 'store_failed' })
+      assert.deepEqual(await opened.store.list('', '', 9), ['a'])
+    }
+    fixture(opened.file, 'DROP TRIGGER broken')
+    assert.deepEqual(await opened.store.commit([{ key: 'b', value }], []), { committed: true })
+    assert.deepEqual(await opened.store.list('', '', 9), ['a', 'b'])
   })
 
   test('when its thread dies, what was acknowledged is there, what was refused is not, and a new thread goes on', async () => {
