@@ -43,7 +43,11 @@ suite('the walk-through of 2017', () => {
       VAULT_TOKEN: 'root',
       HOME: home,
     }
-    return execFileSync('bash', ['-e', '-o', 'pipefail', '-c', line], { env, encoding: 'utf8' })
+    return execFileSync('bash', ['-e', '-o', 'pipefail', '-c', line], {
+      env,
+      encoding: 'utf8',
+      stdio: 'pipe',
+    })
   }
 
   /** The same for a request with the status behind the answer. */
