@@ -5,6 +5,7 @@ import path from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { runHost } from '../../src/host/run.ts'
 import { type Answerer, type FakeAnswer, startFakeServer } from '../client/fake-server.ts'
+import { firstCertificate, secondCertificate } from '../http/tls-material.ts'
 
 const otp = '2f7e25a2-24c9-4b7b-0d35-27d5e5203a5c'
 const granted = { data: { ip: '10.0.0.5', username: 'alice', role_name: 'web' } }
@@ -221,5 +222,37 @@ suite('postern-host verify-otp', () => {
     ]) {
       assert.equal(await runHost(args, surroundings, 1000), 1, args.join(' '))
     }
+  })
+
+  test('over TLS the server has to prove itself to the CA of the config, before it sees the OTP', async () => {
+    const { key, certificate } = firstCertificate
+    const tls = { key: String(key), cert: String(certificate) }
+    await using server = await startFakeServer(() => ({ body: granted }), { tls })
+    const [own, other] = [path.join(folder, 'own.pem'), path.join(folder, 'other.pem')]
+    writeFileSync(own, String(certificate))
+    writeFileSync(other, String(secondCertificate.certificate))
+    const statusWith = async (...lines: string[]) => {
+      const file = path.join(folder, 'tls.hcl')
+      const common = [`vault_addr = "${server.address}"`, 'allowed_roles = "web"']
+      writeFileSync(file, [...common, ...lines].join('\n'))
+      const surroundings = {
+        environment: { PAM_USER: 'alice' },
+        stdin: (async function* () {
+          yield Buffer.from(otp)
+        })(),
+        writeOutput: () => {},
+        writeError: () => {},
+        writeSyslog: () => {},
+        addresses: ['10.0.0.5'],
+      }
+      return await runHost(['verify-otp', `-config=${file}`], surroundings, 2000)
+    }
+    assert.equal(await statusWith(`ca_cert = "${other}"`), 1)
+    assert.equal(await statusWith(), 1)
+    assert.equal(await statusWith(`ca_cert = "${own}"`, 'tls_server_name = "other.test"'), 1)
+    assert.equal(server.seen.length, 0)
+    assert.equal(await statusWith(`ca_cert = "${own}"`), 0)
+    assert.equal(await statusWith(`ca_cert = "${own}"`, 'tls_server_name = "localhost"'), 0)
+    assert.equal(await statusWith('tls_skip_verify = true'), 0)
   })
 })
