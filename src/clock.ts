@@ -7,11 +7,6 @@ export interface Clock {
 
 export const systemClock: Clock = { now: () => Date.now() }
 
-/** Whole Unix seconds, rounded down. */
-export function unixSeconds(clock: Clock): number {
-  return Math.floor(clock.now() / 1000)
-}
-
 /** RFC 3339 in UTC, as the API shows times. */
 export function rfc3339(milliseconds: number): string {
   return new Date(milliseconds).toISOString()

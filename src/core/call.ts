@@ -114,7 +114,7 @@ function callerOf(token: StoredToken, text: string, hasSudo: boolean): Caller {
   }
 }
 
-export function mountPointOf(mount: Mount, system: SystemTtl): MountPoint {
+function mountPointOf(mount: Mount, system: SystemTtl): MountPoint {
   const { defaultLeaseTtl, maxLeaseTtl } = mount.config
   return {
     path: mount.path,

@@ -36,7 +36,7 @@ export const leaseKey = (id: string): string => LEASE_PREFIX + id
 export const heldPrefix = (tokenId: string): string => `held/${tokenId}/`
 
 /** Sorts by time: twelve hex digits of milliseconds last until the year 10889. */
-export function expiryKey(expiresAt: number, id: string): string {
+function expiryKey(expiresAt: number, id: string): string {
   return `${EXPIRY_PREFIX}${expiresAt.toString(16).padStart(TIME_DIGITS, '0')}/${id}`
 }
 
@@ -87,6 +87,6 @@ export async function readLease(store: Store, id: string): Promise<StoredLease |
   return entry && decodeLease(id, entry)
 }
 
-export function decodeLease(id: string, entry: Entry): StoredLease {
+function decodeLease(id: string, entry: Entry): StoredLease {
   return { ...decodeRecord<LeaseRecord>(entry.value), id, version: entry.version }
 }

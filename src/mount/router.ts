@@ -130,8 +130,3 @@ export function patternText(path: Path): string {
   })
   return `^${source.replace(/\((\/.*)\)$/, '(?:$1)?')}${path.operations.list ? '/?' : ''}$`
 }
-
-/** The operations that a path offers. */
-export function operationsOf(path: Path): Operation[] {
-  return Object.keys(path.operations) as Operation[]
-}

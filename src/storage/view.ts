@@ -7,12 +7,6 @@ import type { Condition, Entry, Store, Write } from './store.ts'
 
 const PAGE = 500
 
-/** A write that must create its key, with the condition that says so. */
-export interface Creation {
-  readonly write: Write
-  readonly condition: Condition
-}
-
 export class StoreView {
   readonly #store: Store
   readonly prefix: string

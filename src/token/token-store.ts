@@ -4,7 +4,6 @@
  * those of its lease. A token that is being revoked has left `tok/` for `revoking/` (protocols 1.4): a commit
  * that needs its token makes the key's presence a condition.
  */
-import { PosternError } from '../errors.ts'
 import type { Condition, Entry, Store, Write } from '../storage/store.ts'
 import { decodeRecord, encodeRecord } from '../storage/view.ts'
 import type { StoredToken, TokenRecord } from './token.ts'
@@ -85,8 +84,4 @@ export async function takeUse(store: Store, token: StoredToken): Promise<StoredT
     current = fresh
   }
   return undefined
-}
-
-export function invalidToken(): PosternError {
-  return new PosternError('permission_denied')
 }
