@@ -167,8 +167,8 @@ A dev server: all is in memory, unsealed, and gone when it stops. In another ter
   export POSTERN_ADDR=${urlOf(server.addresses[0] as PosternServer['addresses'][number])} POSTERN_TOKEN=${dev.rootToken}
 
   npx postern secrets enable ssh && npx postern write ssh/config/ca key_type=ed25519
-  npx postern write ssh/roles/me key_type=ca allow_user_certificates=true allowed_users="$USER" default_user="$USER" ttl=1h
-  npx postern write -field=signed_key ssh/sign/me public_key=@$HOME/.ssh/id_ed25519.pub > ~/.ssh/id_ed25519-cert.pub
+  echo '{"key_type":"ca","allow_user_certificates":true,"allowed_users":"*","default_extensions":{"permit-pty":""},"ttl":"1h"}' | npx postern write ssh/roles/me -
+  npx postern write -field=signed_key ssh/sign/me valid_principals=$USER public_key=@$HOME/.ssh/id_ed25519.pub > ~/.ssh/id_ed25519-cert.pub
 `)
 }
 
