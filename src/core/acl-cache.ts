@@ -14,22 +14,33 @@ export async function aclOf(
 ): Promise<Acl> {
   if (names.includes('root')) return compileAcl([rootPolicy], { now })
   const memo = `acl ${JSON.stringify(names)}`
-  const acl = await config.memo(memo, () => compile(config, names, now))
-  if (acl.validUntil === undefined || acl.validUntil > now) return acl
+  const known = await config.memo(memo, () => compile(config, names, now))
+  if (known.validUntil > now) return known.acl
   config.forget(memo)
-  return config.memo(memo, () => compile(config, names, now))
+  return (await config.memo(memo, () => compile(config, names, now))).acl
+}
+
+interface TimedAcl {
+  readonly acl: Acl
+  /** Milliseconds since the epoch, when a policy or a rule of one expires; infinite for none. */
+  readonly validUntil: number
 }
 
 async function compile(
   config: ConfigSnapshot,
   names: readonly string[],
   now: number,
-): Promise<Acl> {
+): Promise<TimedAcl> {
   const policies: Policy[] = []
+  let validUntil = Number.POSITIVE_INFINITY
   for (const name of names) {
     const stored = await config.get(policyKey(name), decodePolicy)
-    const hasExpired = stored?.expiration !== undefined && Date.parse(stored.expiration) <= now
-    if (stored && !hasExpired) policies.push(stored.parsed)
+    if (!stored) continue
+    const end = stored.expiration === undefined ? validUntil : Date.parse(stored.expiration)
+    if (end <= now) continue
+    validUntil = Math.min(validUntil, end)
+    policies.push(stored.parsed)
   }
-  return compileAcl(policies, { now })
+  const acl = compileAcl(policies, { now })
+  return { acl, validUntil: Math.min(validUntil, acl.validUntil ?? validUntil) }
 }

@@ -59,7 +59,16 @@ export class Pipeline {
     try {
       return await this.#answerOnFirmGround(attempt)
     } finally {
-      if (attempt.usedUpToken !== undefined) await this.#parts.revokeToken(attempt.usedUpToken)
+      if (attempt.usedUpToken !== undefined) await this.#revokeUsedUp(attempt.usedUpToken)
+    }
+  }
+
+  /** The answer stands whatever becomes of this: a used-up token opens nothing, and is swept when it ends. */
+  async #revokeUsedUp(tokenId: string): Promise<void> {
+    try {
+      await this.#parts.revokeToken(tokenId)
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'a used-up token could not be revoked at once')
     }
   }
 
@@ -135,8 +144,8 @@ export class Pipeline {
     attempt: Attempt,
     authenticated: AuthenticatedRequest,
   ): Promise<AuthorizedRequest> {
-    const { request, isOpen } = authenticated
-    if (isOpen && request.wrapTtlSeconds !== undefined) {
+    const { request, token } = authenticated
+    if (!token && request.wrapTtlSeconds !== undefined) {
       throw new PosternError(
         'invalid_request',
         'response wrapping is not offered on unauthenticated paths',
