@@ -100,9 +100,9 @@ export async function authenticate(
   routed: RoutedRequest,
   usedAlready: boolean,
 ): Promise<AuthenticatedRequest> {
-  const { tokenId, tokenEntry, now, match } = routed
+  const { request, tokenId, tokenEntry, now, match } = routed
   if (routed.isOpen) return { ...routed, token: undefined }
-  const optional = match?.path.auth === 'optional'
+  const optional = match?.path.auth === 'optional' && request.operation !== 'help'
   let token = tokenId !== undefined && tokenEntry ? decodeToken(tokenId, tokenEntry) : undefined
   // A response-wrapping token opens nothing but what sys/wrapping/* takes from it by its text.
   if (token && (isExpired(token, now) || token.wrapping !== undefined)) token = undefined
@@ -150,7 +150,8 @@ export function requireMatch(authenticated: AuthenticatedRequest, operation: Ope
   const text = (plain: string) => (isOpen || !authenticated.token ? plain : asErrorList(plain))
   if (!match) throw new PosternError('unsupported_path', text('unsupported path'))
   if (operation !== 'help' && runOf(match, operation) === undefined) {
-    throw new PosternError('unsupported_operation', text('unsupported operation'))
+    const messages = match.path.plainMethodErrors ? [] : [text('unsupported operation')]
+    throw new PosternError('unsupported_operation', undefined, { messages })
   }
   return match
 }

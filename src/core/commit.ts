@@ -26,10 +26,10 @@ export async function commitRequest(
   const { writes } = answered
   if (writes.length === 0 && answered.conditions.length === 0) return
   const conditions = [...answered.conditions]
+  // What is created under a token, a role or a mount must not outlive a revocation that ran meanwhile.
+  if (request.token) conditions.push({ key: tokenKey(request.token.id), is: 'present' })
   const touchesConfig = writes.some(({ key }) => key.startsWith(CONFIG_PREFIX))
   if (touchesConfig || answered.issuedKeys.length > 0) {
-    // What is created under a token, a role or a mount must not outlive a revocation that ran meanwhile.
-    if (request.token) conditions.push({ key: tokenKey(request.token.id), is: 'present' })
     const { version } = request.config
     if (version !== undefined) conditions.push({ key: GENERATION_KEY, is: version })
   }

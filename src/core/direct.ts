@@ -23,6 +23,11 @@ export function directMatch(router: Router, request: Request): Match | undefined
   return match?.path.whileSealed ? match : undefined
 }
 
+/** Sealing what is sealed needs no token: there is nobody to ask about one, and nothing to do. */
+export function asksToSeal(request: Request): boolean {
+  return request.path === 'sys/seal' && request.operation === 'update'
+}
+
 export async function answerDirectly(
   request: Request,
   match: Match,
