@@ -20,7 +20,7 @@ import type { AuditDeviceEntry } from '../sys/services.ts'
 import { type AuditDevices, auditServices, openAuditDevices } from './audit-table.ts'
 import { Background } from './background.ts'
 import { ConfigCache } from './config-cache.ts'
-import { answerDirectly, directMatch } from './direct.ts'
+import { answerDirectly, asksToSeal, directMatch } from './direct.ts'
 import { firstRecords, newRootToken } from './first-records.ts'
 import { tokenWrites } from './issue.ts'
 import { Metrics } from './metrics.ts'
@@ -80,7 +80,7 @@ export class Core {
     this.#expiration = new Expiration({
       store,
       clock,
-      revoke: (id) => this.#revocation.revokeLease(id),
+      expire: (id, dueBy) => this.#revocation.expireLease(id, dueBy),
       onFailure: (id, error) =>
         log.error({ err: error, lease: id }, 'a lease could not be ended; trying again'),
     })
@@ -124,6 +124,7 @@ export class Core {
     const sys = this.#backends.get('system') as RoutedBackend
     const match = directMatch(sys.router, request)
     if (match) return answerDirectly(request, match, this.#options.clock)
+    if (this.seal.isSealed && asksToSeal(request)) return { kind: 'empty', status: 204 }
     const startedAt = this.#options.clock.now()
     this.#inFlight.set(request.id, { request, startedAt })
     this.metrics.begin()
@@ -139,6 +140,11 @@ export class Core {
       this.#inFlight.delete(request.id)
       this.metrics.end(status, this.#options.clock.now() - startedAt)
     }
+  }
+
+  /** Ends every lease that is due now; the server does so each second while it is unsealed. */
+  endDueLeases(): Promise<void> {
+    return this.#expiration.sweep()
   }
 
   /** Waits for work behind answers, and keeps the count of sealed values. */

@@ -35,7 +35,8 @@ export class Revocation {
     this.#parts = parts
     this.#ends = {
       endSecret: (lease) => this.#endSecret(lease),
-      revokeToken: (tokenId) => this.revokeToken(tokenId),
+      revokeToken: (tokenId, dueBy) =>
+        revokeTokenTree(this.#parts.store, this.#holdings, tokenId, dueBy),
     }
     this.#holdings = {
       revokeHeldLeases: (tokenId) => this.#revokeHeldLeases(tokenId),
@@ -54,6 +55,11 @@ export class Revocation {
 
   revokeLease(id: string): Promise<void> {
     return revokeLease(this.#parts.store, this.#ends, id)
+  }
+
+  /** Ends a lease that is due by this time, in milliseconds since the epoch; one that was renewed meanwhile stays. */
+  expireLease(id: string, dueBy: number): Promise<void> {
+    return revokeLease(this.#parts.store, this.#ends, id, { dueBy })
   }
 
   revokePrefix(prefix: string, force: boolean): Promise<void> {

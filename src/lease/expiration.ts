@@ -14,7 +14,8 @@ const PAGE = 500
 export interface ExpirationOptions {
   readonly store: Store
   readonly clock: Clock
-  readonly revoke: (leaseId: string) => Promise<void>
+  /** Ends a lease that is due by this time, in milliseconds since the epoch. */
+  readonly expire: (leaseId: string, dueBy: number) => Promise<void>
   /** A lease that could not be ended: it stays due and is tried again after a pause. */
   readonly onFailure: (leaseId: string, error: unknown) => void
 }
@@ -56,14 +57,14 @@ export class Expiration {
   }
 
   async #end(key: string): Promise<void> {
-    const { store, clock, revoke, onFailure } = this.#options
+    const { store, clock, expire, onFailure } = this.#options
     const { id, expiresAt } = parseExpiryKey(key)
     if ((this.#retryAt.get(key) ?? 0) > clock.now()) return
     try {
       const lease = await readLease(store, id)
       // An index entry without its lease, or of another end, is left over from nothing we write: drop it.
       if (lease === undefined || lease.expiresAt !== expiresAt) await store.commit([{ key }], [])
-      else await revoke(id)
+      else await expire(id, expiresAt)
       this.#retryAt.delete(key)
     } catch (error) {
       this.#retryAt.set(key, clock.now() + 10 * PERIOD_MS)

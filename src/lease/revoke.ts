@@ -10,20 +10,28 @@ import { LEASE_PREFIX, leaseRemoval, readLease } from './lease.ts'
 export interface LeaseEnds {
   /** The writes that end what the lease stands for; undefined when its mount is gone. */
   endSecret(lease: StoredLease): Promise<Outcome | undefined>
-  revokeToken(tokenId: string): Promise<void>
+  /** Spares a token that does not end by this time. */
+  revokeToken(tokenId: string, dueBy: number): Promise<void>
 }
 
-/** Ends one lease. An unknown id is a success. With `force` an engine that fails is passed over. */
+export interface RevokeOptions {
+  /** An engine that fails is passed over. */
+  readonly force?: boolean
+  /** Spares what does not end by this time, in milliseconds since the epoch: it was renewed meanwhile. */
+  readonly dueBy?: number
+}
+
+/** Ends one lease. An unknown id is a success. */
 export async function revokeLease(
   store: Store,
   ends: LeaseEnds,
   id: string,
-  force = false,
+  { force = false, dueBy = Number.POSITIVE_INFINITY }: RevokeOptions = {},
 ): Promise<void> {
   for (;;) {
     const lease = await readLease(store, id)
-    if (!lease) return
-    if (lease.kind === 'token') return ends.revokeToken(lease.tokenId)
+    if (!lease || lease.expiresAt > dueBy) return
+    if (lease.kind === 'token') return ends.revokeToken(lease.tokenId, dueBy)
     const end = await endOf(lease, ends, force)
     const result = await store.commit(
       [...(end?.writes ?? []), ...leaseRemoval(lease)],
@@ -51,8 +59,8 @@ export async function revokePrefix(
   force = false,
 ): Promise<void> {
   const folder = prefix.endsWith('/') || prefix === '' ? prefix : `${prefix}/`
-  if (folder !== prefix) await revokeLease(store, ends, prefix, force)
+  if (folder !== prefix) await revokeLease(store, ends, prefix, { force })
   await inBatches(keysUnder(store, LEASE_PREFIX + folder), (key) =>
-    revokeLease(store, ends, key.slice(LEASE_PREFIX.length), force),
+    revokeLease(store, ends, key.slice(LEASE_PREFIX.length), { force }),
   )
 }

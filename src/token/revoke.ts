@@ -5,7 +5,7 @@
  */
 import type { Store, Write } from '../storage/store.ts'
 import { decodeRecord, encodeRecord, keysUnder } from '../storage/view.ts'
-import type { TokenRecord } from './token.ts'
+import { isExpired, type TokenRecord } from './token.ts'
 import {
   accessorKey,
   kinKey,
@@ -28,16 +28,26 @@ export interface TokenHoldings {
   leaseRemoval(tokenId: string, record: TokenRecord): Write[]
 }
 
-/** Revokes a token, its children, their leases and cubbyholes. An unknown id is a success. */
+/** A token on its way out, as `revoking/` holds it. */
+interface MarkedToken extends TokenRecord {
+  /** Revoked alone: a crash must not make the revocation of a tree of it. */
+  readonly sparesChildren?: true
+}
+
+/**
+ * Revokes a token, its children, their leases and cubbyholes. An unknown id is a success; a token that does not end
+ * by `dueBy` (milliseconds since the epoch) is spared.
+ */
 export async function revokeTokenTree(
   store: Store,
   holdings: TokenHoldings,
   tokenId: string,
+  dueBy: number = Number.POSITIVE_INFINITY,
 ): Promise<void> {
   const marked: { id: string; record: TokenRecord }[] = []
   const waiting = [tokenId]
   for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
-    const record = await mark(store, id)
+    const record = await mark(store, id, id === tokenId ? { dueBy } : {})
     if (!record) continue
     marked.push({ id, record })
     for await (const key of keysUnder(store, kinPrefix(id)))
@@ -52,7 +62,7 @@ export async function revokeTokenAlone(
   holdings: TokenHoldings,
   tokenId: string,
 ): Promise<void> {
-  const record = await mark(store, tokenId)
+  const record = await mark(store, tokenId, { sparesChildren: true })
   if (!record) return
   for await (const key of keysUnder(store, kinPrefix(tokenId))) {
     await orphan(store, key, key.slice(kinPrefix(tokenId).length))
@@ -63,21 +73,34 @@ export async function revokeTokenAlone(
 /** Finishes what a crash left half revoked. */
 export async function resumeRevocations(store: Store, holdings: TokenHoldings): Promise<void> {
   for await (const key of keysUnder(store, REVOKING_PREFIX)) {
-    await revokeTokenTree(store, holdings, key.slice(REVOKING_PREFIX.length))
+    const id = key.slice(REVOKING_PREFIX.length)
+    const [entry] = await store.get([key])
+    const isAlone = entry && decodeRecord<MarkedToken>(entry.value).sparesChildren
+    await (isAlone ? revokeTokenAlone : revokeTokenTree)(store, holdings, id)
   }
 }
 
+interface MarkOptions extends Pick<MarkedToken, 'sparesChildren'> {
+  readonly dueBy?: number
+}
+
 /** Takes the token out of use. Undefined when there is no such token; again the record when it is marked already. */
-async function mark(store: Store, id: string): Promise<TokenRecord | undefined> {
+async function mark(
+  store: Store,
+  id: string,
+  { dueBy = Number.POSITIVE_INFINITY, ...how }: MarkOptions = {},
+): Promise<TokenRecord | undefined> {
   for (;;) {
     const token = await readToken(store, id)
     if (!token) {
       const [entry] = await store.get([revokingKey(id)])
       return entry && decodeRecord<TokenRecord>(entry.value)
     }
+    // Not due any more: it was renewed meanwhile. Children end with their parent, whatever their own end.
+    if (dueBy !== Number.POSITIVE_INFINITY && !isExpired(token, dueBy)) return undefined
     const { id: _id, version, ...record } = token
     const result = await store.commit(
-      [{ key: tokenKey(id) }, { key: revokingKey(id), value: encodeRecord(record) }],
+      [{ key: tokenKey(id) }, { key: revokingKey(id), value: encodeRecord({ ...record, ...how }) }],
       [{ key: tokenKey(id), is: version }],
     )
     if (result.committed) return record
