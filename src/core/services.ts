@@ -10,7 +10,7 @@ import type { Seal } from '../seal/seal.ts'
 import type { Write } from '../storage/store.ts'
 import type { AuditServices, ServerFacts, SysServices } from '../sys/services.ts'
 import { isExpired } from '../token/token.ts'
-import { readByAccessor, readToken } from '../token/token-store.ts'
+import { readByAccessor, readToken, revokingKey, tokenKey } from '../token/token-store.ts'
 import { aclOf } from './acl-cache.ts'
 import type { Background } from './background.ts'
 import type { Metrics } from './metrics.ts'
@@ -137,7 +137,11 @@ export function tokenServices(parts: Parts, revocation: Revocation): TokenServic
       if (!token) throw new PosternError('permission_denied')
       return token
     },
-    exists: async (text) => (await readToken(store, parts.hmac(text))) !== undefined,
+    exists: async (text) => {
+      const id = parts.hmac(text)
+      const [token, ending] = await store.get([tokenKey(id), revokingKey(id)])
+      return token !== undefined || ending !== undefined
+    },
     policyExists: async (name) => {
       const [entry] = await store.get([policyKey(name)])
       return entry !== undefined

@@ -129,7 +129,8 @@ async function policiesOf(
   isPrivileged: boolean,
 ): Promise<{ names: string[]; warnings: string[] }> {
   const asked = new Set(fields.policies.map(normalizePolicyName).filter((name) => name !== ''))
-  const inherited = asked.size === 0
+  // Blank names ask for none: they must not come to mean all of the parent's.
+  const inherited = fields.policies.length === 0
   const names = inherited ? new Set(caller.policies) : asked
   if (names.has('response-wrapping')) throw badRequest('cannot assign policy "response-wrapping"')
   const addsDefault = isPrivileged || caller.policies.includes('default')

@@ -8,7 +8,7 @@ export interface TokenServices {
   hmac(secret: string): string
   /** The caller's own token as it is stored now. */
   tokenOf(caller: Caller): Promise<StoredToken>
-  /** Whether a token of this text exists. */
+  /** Whether a token of this text exists, be it on its way out. */
   exists(text: string): Promise<boolean>
   policyExists(name: string): Promise<boolean>
   revokeToken(tokenId: string): Promise<void>
