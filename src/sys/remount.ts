@@ -4,7 +4,7 @@ import type { Call, Outcome } from '../mount/call.ts'
 import type { Path } from '../mount/path.ts'
 import { declarePath } from '../mount/path.ts'
 import { uuid } from '../random.ts'
-import { writeTable } from './mounts.ts'
+import { refuseUnspeakable, writeTable } from './mounts.ts'
 import type { SysServices } from './services.ts'
 
 const remountFields = {
@@ -70,7 +70,8 @@ async function remount(
   const isProtected = (path: string) => /^(sys|auth\/token|cubbyhole|identity|audit)\//.test(path)
   if (isProtected(from)) throw badRequest(`cannot remount ${JSON.stringify(from)}`)
   if (isProtected(to)) throw badRequest(`cannot remount to ${JSON.stringify(to)}`)
-  if (!mount) throw badRequest(`no matching mount at ${JSON.stringify(from)}`)
+  if (!mount || mount.unmounting) throw badRequest(`no matching mount at ${JSON.stringify(from)}`)
+  refuseUnspeakable(to.slice(0, -1))
   if (mount.class === 'secret' && to.startsWith('auth/')) {
     throw badRequest('cannot remount a secrets engine to an auth path')
   }

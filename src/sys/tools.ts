@@ -67,11 +67,7 @@ function randomPath(pattern: string): Path {
       update: ({ fields }) => {
         const format = encodingOf(fields.format)
         const isSource = ['platform', 'seal', 'all'].includes(fields.urlbytes)
-        const count = fields.urlbytes === '' || isSource ? fields.bytes : Number(fields.urlbytes)
-        if (!Number.isInteger(count))
-          throw badRequest(
-            `error parsing url-set byte count: ${JSON.stringify(fields.urlbytes)} is not a number`,
-          )
+        const count = fields.urlbytes === '' || isSource ? fields.bytes : countOf(fields.urlbytes)
         if (count < 1) throw badRequest('"bytes" cannot be less than 1')
         if (count > MAX_RANDOM_BYTES)
           throw badRequest(`"bytes" should be less than ${MAX_RANDOM_BYTES}`)
@@ -81,6 +77,11 @@ function randomPath(pattern: string): Path {
     synopsis: 'Gives random bytes.',
     description: 'From the random generator of the platform.',
   })
+}
+
+function countOf(text: string): number {
+  if (/^[0-9]{1,9}$/.test(text)) return Number(text)
+  throw badRequest(`error parsing url-set byte count: ${JSON.stringify(text)} is not a number`)
 }
 
 function encodingOf(format: string): 'hex' | 'base64' {
