@@ -7,6 +7,7 @@ import { PosternError } from '../../src/errors.ts'
 import { base62, uuid } from '../../src/random.ts'
 import { openSqliteStore } from '../../src/storage/sqlite.ts'
 import type { Store } from '../../src/storage/store.ts'
+import { keysUnder } from '../../src/storage/view.ts'
 
 /** Keeps lines in memory; fails when told to. */
 export class RecordingAudit {
@@ -143,4 +144,78 @@ export async function startTestCore(
       await raw.close()
     },
   }
+}
+
+/** What a refused request says. Fails when it was not refused by a PosternError. */
+export async function refusalOf(
+  answer: Promise<unknown>,
+): Promise<{ readonly status: number; readonly message: string | undefined }> {
+  try {
+    await answer
+  } catch (error) {
+    if (!(error instanceof PosternError)) throw error
+    return { status: error.status, message: error.messages[0] }
+  }
+  throw new Error('the request was not refused')
+}
+
+/** Every key of a store below these prefixes. */
+export async function keysIn(store: Store, ...prefixes: readonly string[]): Promise<string[]> {
+  const keys: string[] = []
+  for (const prefix of prefixes) for await (const key of keysUnder(store, prefix)) keys.push(key)
+  return keys
+}
+
+/** Where everything lies that somebody was issued. */
+export const ISSUED: readonly string[] = [
+  'tok/',
+  'acc/',
+  'kin/',
+  'held/',
+  'lease/',
+  'exp/',
+  'revoking/',
+  'wrap/',
+  'data/',
+]
+
+/** The keys of all that is issued now: equal before and after means that nothing was left behind. */
+export async function issuedKeys({ raw }: Pick<TestCore, 'raw'>): Promise<string[]> {
+  return keysIn(raw, ...ISSUED)
+}
+
+/** Mounts `ssh/` with a one-time-password role `web` for 10.0.0.0/8. */
+export async function mountSsh({ send }: Pick<TestCore, 'send'>): Promise<void> {
+  await send('update', 'sys/mounts/ssh', { type: 'ssh' })
+  const otpRole = { key_type: 'otp', default_user: 'ubuntu', cidr_list: '10.0.0.0/8' }
+  await send('update', 'ssh/roles/web', otpRole)
+}
+
+/** Adds to `mountSsh` a CA of its own key, and a role `sign` for the user ubuntu. */
+export async function mountCa({ send }: Pick<TestCore, 'send'>): Promise<void> {
+  await send('update', 'ssh/config/ca', { generate_signing_key: true, key_type: 'ed25519' })
+  const role = { key_type: 'ca', allow_user_certificates: true, allowed_users: 'ubuntu' }
+  await send('update', 'ssh/roles/sign', { ...role, default_user: 'ubuntu', ttl: '30m' })
+}
+
+/** Makes a token and gives its text. */
+export async function tokenOf(
+  { call }: Pick<TestCore, 'call'>,
+  data: object,
+  options: SendOptions = {},
+): Promise<string> {
+  const { auth } = await call('update', 'auth/token/create', data, options)
+  if (!auth) throw new Error('no token was made')
+  return auth.client_token
+}
+
+/** Writes a policy and makes a token that has it, and no other. */
+export async function tokenWith(
+  core: Pick<TestCore, 'call' | 'send'>,
+  policy: string,
+  data: object = {},
+): Promise<string> {
+  const name = `p-${base62(8).toLowerCase()}`
+  await core.send('update', `sys/policies/acl/${name}`, { policy })
+  return tokenOf(core, { policies: [name], no_default_policy: true, ...data })
 }
