@@ -4,6 +4,7 @@ import type { Request } from '../core/request.ts'
 import { parseDuration } from '../duration.ts'
 import { badRequest, PosternError } from '../errors.ts'
 import { type Pairs, parsePairs, queryFields } from './body/form.ts'
+import { RequestHeaders } from './headers.ts'
 
 const NOTHING: ReadonlyMap<string, unknown> = new Map()
 
@@ -111,10 +112,9 @@ function wrapTtlOf(headers: IncomingHttpHeaders): number | undefined {
   return seconds === 0 ? undefined : Math.ceil(seconds)
 }
 
-/**
- * A request as the core sees it; the map of headers is made only when somebody asks for it. Throws a 400 for a wrap
- * TTL that is none.
- */
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** A request as the core sees it. Throws a 400 for a wrap TTL that is none. */
 export function buildRequest(
   id: string,
   head: Head,
@@ -122,29 +122,24 @@ export function buildRequest(
   message: IncomingMessage,
   bodyText?: string,
 ): Request {
-  const token = tokenOf(message.headers)
-  const wrapTtlSeconds = wrapTtlOf(message.headers)
-  let headers: ReadonlyMap<string, string> | undefined
-  return {
+  // Built without spreads, which cost several microseconds a request.
+  const request: Mutable<Request> = {
     id,
     operation: head.operation,
     path: head.path,
     data: head.data,
-    ...(bodyText === undefined ? undefined : { bodyText }),
-    ...(token === undefined ? undefined : { token }),
-    ...(wrapTtlSeconds === undefined ? undefined : { wrapTtlSeconds }),
-    get headers() {
-      headers ??= headerMap(message.headers)
-      return headers
-    },
-    ...origin,
+    headers: new RequestHeaders(message.headers),
+    remoteAddress: origin.remoteAddress,
+    remotePort: origin.remotePort,
   }
-}
-
-function headerMap(headers: IncomingHttpHeaders): ReadonlyMap<string, string> {
-  const map = new Map<string, string>()
-  for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined) map.set(name, typeof value === 'string' ? value : value.join(', '))
-  }
-  return map
+  const token = tokenOf(message.headers)
+  if (token !== undefined) request.token = token
+  const wrapTtlSeconds = wrapTtlOf(message.headers)
+  if (wrapTtlSeconds !== undefined) request.wrapTtlSeconds = wrapTtlSeconds
+  if (bodyText !== undefined) request.bodyText = bodyText
+  const { clientCertificateSerial, unauthenticatedMetrics } = origin
+  if (clientCertificateSerial !== undefined)
+    request.clientCertificateSerial = clientCertificateSerial
+  if (unauthenticatedMetrics !== undefined) request.unauthenticatedMetrics = unauthenticatedMetrics
+  return request
 }

@@ -95,6 +95,7 @@ class Exchange {
     const message = this.#message
     const method = takeMethod(message.socket, message.method ?? '')
     checkMethod(method)
+    if (message.httpVersionMajor !== 1) throw badRequest('the request is not HTTP/1')
     if (message.headers.host === undefined && message.httpVersionMinor === 1) {
       throw badRequest('the Host header is missing')
     }
@@ -137,6 +138,11 @@ class Exchange {
     }
     const body = await readBody(this.#message, budget)
     if (body === undefined) return undefined
+    // Told already that it came too late: it must not be carried out after all.
+    if (this.#response.headersSent) {
+      body.release()
+      return undefined
+    }
     try {
       const { fields, text } = decodeBody(body.bytes, contentType)
       return { head: { ...head, data: fields }, text }

@@ -154,15 +154,16 @@ class ListeningServer implements HttpServer {
   }
 }
 
-/** A connection on which nothing moved: its request is answered with 503, an idle one is closed. */
+/** A connection on which nothing moved: its request is answered, an idle one is closed. */
 function onTimeout(socket: Socket): void {
   const response: ServerResponse | undefined = openResponse(socket)
   if (response === undefined || response.headersSent) {
     socket.destroy()
     return
   }
-  const body = errorBody(['the request took too long'])
-  send(response, { status: 503, body, contentType: JSON_TYPE }, ['Connection', 'close'])
+  const status = response.req.complete ? 503 : 408
+  const body = errorBody(status === 503 ? ['the request took too long'] : [])
+  send(response, { status, body, contentType: JSON_TYPE }, ['Connection', 'close'])
 }
 
 function closeServer(server: Server): Promise<void> {

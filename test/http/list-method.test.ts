@@ -214,6 +214,6 @@ test('any mix of requests, cut anywhere, is answered in order', async (t) => {
       for (const [, answer] of sent) assert.deepEqual(await client.json(), answer)
       client.close()
     }),
-    { numRuns: 150 },
+    { numRuns: 80 },
   )
 })

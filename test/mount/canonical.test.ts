@@ -125,7 +125,7 @@ test('protocols 3.2: the canonical form of a canonical path is itself', () => {
       const path = pathOf(raw)
       if (path !== undefined) assert.equal(pathOf(encodePath(path)), path)
     }),
-    { numRuns: 2000 },
+    { numRuns: 800 },
   )
 })
 

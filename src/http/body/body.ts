@@ -80,16 +80,18 @@ export function readBody(request: IncomingMessage, budget: BodyBudget): Promise<
       held += chunk.length
       chunks.push(chunk)
     })
+    // The socket's own event: a request that was answered before its end is told nothing.
+    const { socket } = request
+    const abandon = () => {
+      release()
+      resolve(undefined)
+    }
+    socket.once('close', abandon)
     request.on('end', () => {
+      socket.off('close', abandon)
       if (refusal) return reject(refusal)
       const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, held)
       resolve({ bytes, release })
-    })
-    // Ends the wait in every case; after `end` it changes nothing.
-    request.on('close', () => {
-      if (request.complete) return
-      release()
-      resolve(undefined)
     })
     request.on('error', () => {})
   })

@@ -36,12 +36,12 @@ export function checkComplexity(text: Uint8Array): void {
 }
 
 /** Reads a body: an object, or `null` for no fields; of a name given twice the last counts. */
-export function parseJsonFields(body: Uint8Array): {
+export function parseJsonFields(body: Buffer): {
   readonly fields: JsonFields
   readonly text: string
 } {
   checkComplexity(body)
-  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
+  const text = body.toString('utf8')
   let value: unknown
   try {
     value = JSON.parse(text)

@@ -117,7 +117,7 @@ test('every JSON object of moderate size is read as JSON.parse reads it', () => 
         assert.deepEqual([...fieldsOf(text)], expected)
       },
     ),
-    { numRuns: 300 },
+    { numRuns: 100 },
   )
 })
 
