@@ -2,7 +2,7 @@
 import type { Store } from '../storage/store.ts'
 import type { ServerLog } from './parts.ts'
 
-const RETRY_MS = 1000
+const PERIOD_MS = 1000
 
 export class Background {
   readonly #store: Store
@@ -16,9 +16,13 @@ export class Background {
     this.#log = log
   }
 
-  start(): void {
+  /** `everySecond` is called beside the retries. */
+  start(everySecond: () => void): void {
     this.stop()
-    this.#timer = setInterval(() => this.run(() => this.#deleteWaiting()), RETRY_MS)
+    this.#timer = setInterval(() => {
+      everySecond()
+      this.run(() => this.#deleteWaiting())
+    }, PERIOD_MS)
     this.#timer.unref()
   }
 

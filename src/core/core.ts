@@ -64,6 +64,7 @@ export class Core {
   readonly #expiration: Expiration
   readonly #background: Background
   readonly #pipeline: Pipeline
+  readonly #missLimit: MissLimit
   readonly #backends = new Map<string, RoutedBackend>()
   readonly #inFlight = new Map<string, { readonly request: Request; readonly startedAt: number }>()
   #rootTokenId: string | undefined
@@ -84,6 +85,7 @@ export class Core {
       onFailure: (id, error) =>
         log.error({ err: error, lease: id }, 'a lease could not be ended; trying again'),
     })
+    this.#missLimit = this.#makeMissLimit()
     const parts = this.#parts()
     this.#pipeline = new Pipeline(parts)
     for (const backend of this.#makeBackends(parts)) {
@@ -150,6 +152,7 @@ export class Core {
   /** Waits for work behind answers, and keeps the count of sealed values. */
   async stop(): Promise<void> {
     this.#expiration.stop()
+    this.#missLimit.summarize()
     await this.#background.settled()
     if (!this.seal.isSealed) await this.seal.saveEncryptions()
   }
@@ -164,7 +167,7 @@ export class Core {
       configDevices: auditDevices,
     })
     await finishRestore(store, this.#revocation, this.#options.log)
-    this.#background.start()
+    this.#background.start(() => this.#missLimit.summarize())
     this.#background.run(() => this.#revocation.resume())
     this.#expiration.start()
   }
@@ -191,7 +194,7 @@ export class Core {
       log,
       systemTtl,
       backends: this.#backends,
-      missLimit: this.#missLimit(),
+      missLimit: this.#missLimit,
       isSealed: () => seal.isSealed,
       observeSeal: (entry) => seal.observe(entry),
       hmac: (secret) => seal.barrier.hmac(secret),
@@ -200,7 +203,7 @@ export class Core {
     }
   }
 
-  #missLimit(): MissLimit {
+  #makeMissLimit(): MissLimit {
     const { clock, log, missLimit } = this.#options
     return new MissLimit({
       missesPerSecond: missLimit.ratePerSecond,
