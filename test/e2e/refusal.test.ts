@@ -4,7 +4,16 @@
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -127,21 +136,48 @@ test('a full disk under the audit log refuses every request, but health', async 
   )
 })
 
-test('an audit file that can no longer be opened refuses every request until it can', async () => {
+test('a read-only audit file refuses every request until it can be written again', async () => {
+  await using site = await openSite(({ folder }) => [
+    `storage "sqlite" { path = "${folder}/store.db" }`,
+    `audit "file" "log" { options { file_path = "${folder}/audit.log" } }`,
+  ])
+  const { api, folder } = site
+  const file = path.join(folder, 'audit.log')
+  {
+    // The immutable mark also stops a file that is open already; permissions would not stop root.
+    execFileSync('chattr', ['+i', file])
+    using _readOnly = { [Symbol.dispose]: () => void execFileSync('chattr', ['-i', file]) }
+    const refused = { status: 500, body: { errors: ['internal error'] } }
+    assert.deepEqual(await creds(api), refused)
+    assert.deepEqual(await api('GET', 'ssh/roles/otp'), refused)
+    assert.equal((await api('GET', 'sys/health', undefined, '')).status, 200)
+  }
+  assert.equal((await creds(api)).status, 200, 'service did not resume by itself')
+})
+
+test('a log rotation that fails loses no line: the file that is open stays in use', async () => {
   await using site = await openSite(({ folder }) => [
     `storage "sqlite" { path = "${folder}/store.db" }`,
     `audit "file" "log" { options { file_path = "${folder}/audit.log" } }`,
   ])
   const { api, folder, server } = site
   const file = path.join(folder, 'audit.log')
+  const lines = (name: string) => readFileSync(name, 'utf8').split('\n').length - 1
   renameSync(file, `${file}.1`)
   mkdirSync(file)
   process.kill(server.pid, 'SIGHUP')
-  await eventually(async () => (await creds(api)).status === 500, 'requests went on unaudited')
-  assert.equal((await api('GET', 'sys/health', undefined, '')).status, 200)
-  rmdirSync(file)
   await eventually(
-    async () => (await creds(api)).status === 200,
-    'service did not resume by itself',
+    async () => server.output().includes('could not be opened anew'),
+    'the failure was not logged',
+  )
+  const before = lines(`${file}.1`)
+  assert.equal((await creds(api)).status, 200)
+  assert.equal(lines(`${file}.1`), before + 2)
+  rmdirSync(file)
+  process.kill(server.pid, 'SIGHUP')
+  await eventually(async () => existsSync(file), 'the file was not opened anew')
+  await eventually(
+    async () => (await creds(api)).status === 200 && lines(file) >= 2,
+    'lines go elsewhere',
   )
 })
