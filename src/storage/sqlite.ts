@@ -7,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { type Clock, systemClock } from '../clock.ts'
 import { PosternError } from '../errors.ts'
 import { type ApplyGroup, type Batch, checkBatch, checkKey, GroupCommit } from './group-commit.ts'
+import { RecentReads } from './recent-reads.ts'
 import {
   createPrivateFile,
   lockStore,
@@ -61,16 +62,30 @@ interface Backing {
 class SqliteStore implements Store {
   readonly #backing: Backing
   readonly #group: GroupCommit
+  readonly #recent = new RecentReads()
   #isClosed = false
 
   constructor(backing: Backing) {
     this.#backing = backing
-    this.#group = new GroupCommit(backing.apply)
+    this.#group = new GroupCommit(async (batches) => {
+      this.#recent.begin(batches.flatMap(({ writes }) => writes))
+      try {
+        return await backing.apply(batches)
+      } finally {
+        this.#recent.settle()
+      }
+    })
   }
 
   async get(keys: readonly string[]): Promise<readonly (Entry | undefined)[]> {
+    if (!this.#isClosed) {
+      const known = this.#recent.get(keys)
+      if (known) return known
+    }
     for (const key of keys) checkKey(key)
-    return this.#read((reader) => reader.get(keys))
+    const entries = this.#read((reader) => reader.get(keys))
+    this.#recent.note(keys, entries)
+    return entries
   }
 
   async list(prefix: string, after: string, limit: number): Promise<readonly string[]> {

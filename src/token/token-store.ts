@@ -24,8 +24,16 @@ export const wrappedKey = (id: string): string => WRAPPED_PREFIX + id
 
 const EMPTY = new Uint8Array(0)
 
+/** By entry: the barrier gives the same one as long as the stored token is the same. */
+const decoded = new WeakMap<Entry, StoredToken>()
+
 export function decodeToken(id: string, entry: Entry): StoredToken {
-  return { ...decodeRecord<TokenRecord>(entry.value), id, version: entry.version }
+  let token = decoded.get(entry)
+  if (!token) {
+    token = { ...decodeRecord<TokenRecord>(entry.value), id, version: entry.version }
+    decoded.set(entry, token)
+  }
+  return token
 }
 
 /** The token at a storage id, expired ones included. */
