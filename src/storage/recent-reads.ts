@@ -53,5 +53,5 @@ export class RecentReads {
 
 /** What is read is the caller's own: changing it changes nothing remembered. */
 function copyOf({ key, value, version }: Entry): Entry {
-  return { key, value: value.slice(), version }
+  return { key, value: new Uint8Array(value), version }
 }
