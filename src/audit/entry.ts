@@ -1,0 +1,236 @@
+/** From what is known of a request to the JSON text of an audit line (contract 10.3). */
+import { rfc3339 } from '../clock.ts'
+import type { Hasher } from './hash.ts'
+import { type HashedData, hashRequestData, hashResponseData } from './hashed-data.ts'
+import { hideInText, hidePathParts, isDoubtfulName } from './hidden.ts'
+import type { LineFormat } from './options.ts'
+import type { AuditedMount, AuditedRequest, AuditedResponse, AuditRecord } from './record.ts'
+
+export type LineType = 'request' | 'response'
+
+/** Request headers that lines show, by lower-case name. */
+export type ShownHeaders = ReadonlyMap<string, { readonly hmac: boolean }>
+
+const ROOT_NAMESPACE = { id: 'root' }
+const WRITES: ReadonlySet<string> = new Set(['create', 'update', 'patch', 'delete'])
+
+/** Shorter parts of a path are found in the middle of ordinary words. */
+const MIN_HIDDEN = 8
+
+type Hash = (text: string) => string
+
+interface ShownData {
+  readonly declared: ReadonlySet<string>
+  readonly plainKeys: readonly string[]
+  readonly shown: HashedData
+}
+
+const plain: Hash = (text) => text
+
+/** Writes the lines of one device. Undefined members, which JSON leaves out, are the empty ones. */
+export class LineEncoder {
+  readonly #format: LineFormat
+  readonly #secret: Hash
+  readonly #accessor: Hash
+  /** Both lines of a request show the same data: it is hashed once, and forgotten with the request. */
+  readonly #requestDataShown = new WeakMap<object, ShownData>()
+
+  constructor(format: LineFormat, hasher: Hasher) {
+    this.#format = format
+    this.#secret = format.logRaw ? plain : (text) => hasher.hash(text)
+    this.#accessor =
+      format.logRaw || !format.hmacAccessor ? plain : (text) => hasher.remembered(text)
+  }
+
+  /** One line without its newline. `time` is in milliseconds since the epoch. */
+  encode(type: LineType, time: number, record: AuditRecord, headers: ShownHeaders): string {
+    const { request, response, error } = record
+    const token = hashed(request.token, this.#secret)
+    return JSON.stringify({
+      time: rfc3339(time),
+      type,
+      error: error && this.#sentence(error, request),
+      auth: this.#auth(record, token),
+      request: this.#request(type, record, token, headers),
+      response: type === 'response' ? this.#response(response ?? {}, request) : undefined,
+    })
+  }
+
+  #auth({ caller, policyResults }: AuditRecord, token: string | undefined): object {
+    const policy_results = policyResults && {
+      allowed: policyResults.allowed,
+      granting_policies: filled(
+        policyResults.grantingPolicies.map((name) => ({ name, namespace_id: 'root', type: 'acl' })),
+      ),
+    }
+    if (!caller) return { policy_results, token_type: 'default' }
+    return {
+      client_token: token,
+      accessor: hashed(caller.accessor, this.#accessor),
+      display_name: caller.displayName || undefined,
+      policies: filled(caller.policies),
+      token_policies: filled(caller.policies),
+      policy_results,
+      metadata: members(caller.metadata),
+      entity_id: caller.entityId || undefined,
+      num_uses: caller.numUses || undefined,
+      remaining_uses: caller.remainingUses || undefined,
+      token_type: caller.tokenType,
+      token_ttl: caller.tokenTtlSeconds || undefined,
+      token_issue_time: `${rfc3339(caller.tokenIssuedAt).slice(0, 19)}Z`,
+    }
+  }
+
+  #request(
+    type: LineType,
+    record: AuditRecord,
+    token: string | undefined,
+    headers: ShownHeaders,
+  ): object {
+    const { request, caller } = record
+    const { mount } = request
+    const isDenied = record.policyResults?.allowed === false || record.error !== undefined
+    const knowsAccessor = type === 'response' || (WRITES.has(request.operation) && !isDenied)
+    return {
+      id: request.id || undefined,
+      client_id: caller?.entityId || undefined,
+      operation: request.operation,
+      mount_point: mount?.path,
+      mount_type: mount?.type,
+      mount_accessor: knowsAccessor ? mount?.accessor : undefined,
+      mount_class: mount?.class,
+      client_token: token,
+      client_token_accessor: hashed(caller?.accessor, this.#accessor),
+      namespace: ROOT_NAMESPACE,
+      path: this.#path(request.path, request),
+      data: this.#requestData(request),
+      remote_address: request.remoteAddress || undefined,
+      remote_port: request.remotePort || undefined,
+      wrap_ttl: request.wrapTtlSeconds || undefined,
+      headers: headers.size === 0 ? undefined : this.#headers(request, headers),
+      client_certificate_serial_number: request.clientCertificateSerial,
+    }
+  }
+
+  #requestData({ data, declared, mount }: AuditedRequest): object | undefined {
+    if (data.size === 0) return undefined
+    if (this.#format.logRaw) return rawData(data)
+    const plainKeys = mount?.plainRequestKeys ?? []
+    const known = this.#requestDataShown.get(data)
+    if (known?.declared === declared && sameTexts(known.plainKeys, plainKeys)) return known.shown
+    const shown = hashRequestData(data, declared, plainKeys, this.#secret)
+    this.#requestDataShown.set(data, { declared, plainKeys, shown })
+    return shown
+  }
+
+  #headers(request: AuditedRequest, headers: ShownHeaders): object | undefined {
+    const shown: Record<string, string[]> = Object.create(null)
+    for (const [name, { hmac }] of headers) {
+      const value = request.headers.get(name)
+      if (value !== undefined) shown[name] = [hmac ? this.#secret(value) : value]
+    }
+    return members(shown)
+  }
+
+  #response(response: AuditedResponse, request: AuditedRequest): object {
+    const { auth, leaseId, wrapInfo } = response
+    const { mount } = request
+    return {
+      mount_point: mount?.path,
+      mount_type: mount?.type,
+      mount_accessor: mount?.accessor,
+      mount_class: mount?.class,
+      auth: auth && this.#issuedToken(auth),
+      secret: leaseId ? { lease_id: leaseId } : undefined,
+      data: this.#responseData(response, request.operation, mount),
+      warnings: filled(response.warnings?.map((text) => this.#sentence(text, request))),
+      wrap_info: wrapInfo && {
+        ttl: wrapInfo.ttl,
+        token: this.#secret(wrapInfo.token),
+        accessor: hashed(wrapInfo.accessor, this.#accessor),
+        creation_time: wrapInfo.creationTime,
+        creation_path: this.#path(wrapInfo.creationPath, request),
+        wrapped_accessor: hashed(wrapInfo.wrappedAccessor, this.#accessor),
+      },
+    }
+  }
+
+  #issuedToken(auth: NonNullable<AuditedResponse['auth']>): object {
+    return {
+      client_token: hashed(auth.clientToken, this.#secret),
+      accessor: hashed(auth.accessor, this.#accessor),
+      display_name: auth.displayName || undefined,
+      policies: filled(auth.policies),
+      token_policies: filled(auth.policies),
+      token_type: auth.tokenType,
+      token_ttl: auth.tokenTtlSeconds || undefined,
+      metadata: members(auth.metadata),
+      num_uses: auth.numUses || undefined,
+      entity_id: auth.entityId || undefined,
+    }
+  }
+
+  #responseData(
+    { data, raw }: AuditedResponse,
+    operation: string,
+    mount: AuditedMount | undefined,
+  ): object | undefined {
+    const plainKeys = mount?.plainResponseKeys ?? []
+    if (raw) {
+      const isPlain = plainKeys.includes('http_raw_body')
+      return {
+        http_content_type: raw.contentType,
+        http_raw_body: isPlain ? raw.body : this.#secret(raw.body),
+        http_status_code: raw.status,
+      }
+    }
+    if (!data) return undefined
+    const isElided = this.#format.elideListResponses && operation === 'list'
+    const shown = isElided ? withCounts(data) : data
+    if (this.#format.logRaw) return members(shown)
+    return members(hashResponseData(shown, plainKeys, this.#secret))
+  }
+
+  #path(path: string, { secretParts }: AuditedRequest): string {
+    return this.#format.logRaw ? path : hidePathParts(path, secretParts, this.#secret)
+  }
+
+  /** Errors and warnings may name what the caller sent: path parts, and fields that nobody declared. */
+  #sentence(text: string, { secretParts, data, declared }: AuditedRequest): string {
+    if (this.#format.logRaw) return text
+    const names = [...data.keys()].filter((name) => !declared.has(name) && isDoubtfulName(name))
+    const parts = secretParts.filter((part) => part.length >= MIN_HIDDEN)
+    return hideInText(text, [...names, ...parts], this.#secret)
+  }
+}
+
+function hashed(text: string | undefined, hash: Hash): string | undefined {
+  return text ? hash(text) : undefined
+}
+
+function sameTexts(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((text, index) => text === other[index])
+}
+
+function filled<Item>(list: readonly Item[] | undefined): readonly Item[] | undefined {
+  return list && list.length > 0 ? list : undefined
+}
+
+function members<Members extends object>(object: Members | undefined): Members | undefined {
+  return object && Object.keys(object).length > 0 ? object : undefined
+}
+
+function rawData(data: ReadonlyMap<string, unknown>): HashedData {
+  const shown: HashedData = Object.create(null)
+  for (const [name, value] of data) shown[name] = value
+  return shown
+}
+
+function withCounts(data: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { keys, key_info: info } = data
+  return {
+    ...data,
+    ...(Array.isArray(keys) ? { keys: keys.length } : {}),
+    ...(info !== null && typeof info === 'object' ? { key_info: Object.keys(info).length } : {}),
+  }
+}
