@@ -68,7 +68,9 @@ function applySettings(config: Mutable<MountConfig>, given: ReadonlyMap<string, 
     if (!['', 'hidden', 'unauth'].includes(visibility)) {
       throw badRequest(`invalid listing_visibility ${visibility}`)
     }
-    if (visibility !== '') config.listingVisibility = visibility
+    // Empty is unset: who takes it back must not stay visible to everybody.
+    if (visibility === '') delete config.listingVisibility
+    else config.listingVisibility = visibility
   }
   const tokenType = textOf(given.get('token_type'))
   if (tokenType && config.tokenType !== undefined) config.tokenType = tokenType
