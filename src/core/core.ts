@@ -225,7 +225,7 @@ export class Core {
         const token = newRootToken({ hmac: parts.hmac, now: clock.now() })
         const { writes, conditions } = tokenWrites(token)
         await parts.store.commit(writes, conditions)
-        return token.text
+        return { text: token.text, keys: writes.map(({ key }) => key) }
       },
     })
     const options = this.#options

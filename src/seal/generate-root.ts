@@ -16,7 +16,13 @@ export interface GenerateRootOptions {
   /** Characters of a root token, and so of the one-time password. */
   readonly tokenLength: number
   /** Creates, stores and gives a root token; called once a completed attempt. */
-  createRootToken(): Promise<string>
+  createRootToken(): Promise<NewRootToken>
+}
+
+interface NewRootToken {
+  readonly text: string
+  /** Where it is stored: to be deleted again when the answer can't be audited (protocols 2.1). */
+  readonly keys: readonly string[]
 }
 
 export interface GenerateRootRequest {
@@ -40,6 +46,8 @@ export interface GenerateRootStatus {
   /** Only in the answer to the start, and only when it was made here. */
   readonly otp: string
   readonly otpLength: number
+  /** Only in the answer to the last share, and not shown: where the token is stored. */
+  readonly issuedKeys?: readonly string[]
 }
 
 interface Details {
@@ -108,10 +116,10 @@ export class GenerateRoot {
       throw badRequest('root generation failed: invalid key: the shares given are not a quorum')
     }
     this.#attempts.drop(attempt)
-    const token = await this.#options.createRootToken()
-    const encodedToken = encodeToken(token, attempt.details.otp)
+    const { text, keys } = await this.#options.createRootToken()
+    const encodedToken = encodeToken(text, attempt.details.otp)
     const status = this.#statusOf(attempt, required)
-    return { ...status, progress: required, complete: true, encodedToken }
+    return { ...status, progress: required, complete: true, encodedToken, issuedKeys: keys }
   }
 
   #statusOf(attempt: Attempt<Details> | undefined, required: number): GenerateRootStatus {

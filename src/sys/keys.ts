@@ -12,7 +12,7 @@ import type { SysServices } from './services.ts'
 const MAX_OPERATIONS = 3_865_470_566
 
 /** With sudo, or without a token and with a key share: attempt.ts says who may do what. */
-const byShares = { auth: 'optional', chargesMisses: true, sudo: 'all' } as const
+const byShares = { auth: 'optional', chargesMisses: true, sudo: 'all', actsItself: true } as const
 
 export function keyPaths(services: SysServices): Path[] {
   return [...ringPaths(services), ...rekeyPaths(services), ...rootPaths(services)]
@@ -42,6 +42,7 @@ function ringPaths(services: SysServices): Path[] {
         pattern,
         fields: {},
         operations: { update: rotate },
+        actsItself: true,
         topLevelCopy: true,
         sudo: 'all',
         synopsis: 'Makes a new key.',
@@ -196,10 +197,10 @@ function rootPaths(services: SysServices): Path[] {
       },
       operations: {
         read: async (call) =>
-          bare(rootBody(await generateRoot.status(requester(call), call.fields.nonce))),
+          rootOutcome(await generateRoot.status(requester(call), call.fields.nonce)),
         update: async (call) => {
           const { otp, pgp_key: pgpKey, key } = call.fields
-          return bare(rootBody(await generateRoot.begin(requester(call), { otp, pgpKey, key })))
+          return rootOutcome(await generateRoot.begin(requester(call), { otp, pgpKey, key }))
         },
         delete: async (call) => {
           await generateRoot.cancel(requester(call), call.fields.nonce)
@@ -216,10 +217,8 @@ function rootPaths(services: SysServices): Path[] {
       fields: shareFields,
       operations: {
         update: async (call) =>
-          bare(
-            rootBody(
-              await generateRoot.update(requester(call), call.fields.nonce, call.fields.key),
-            ),
+          rootOutcome(
+            await generateRoot.update(requester(call), call.fields.nonce, call.fields.key),
           ),
       },
       ...byShares,
@@ -228,6 +227,10 @@ function rootPaths(services: SysServices): Path[] {
         'The last one answers with the root token, XORed with the one-time password of the start.',
     }),
   ])
+}
+
+function rootOutcome(status: GenerateRootStatus): Outcome {
+  return { ...bare(rootBody(status)), issuedKeys: status.issuedKeys ?? [] }
 }
 
 function rootBody(status: GenerateRootStatus): Record<string, unknown> {

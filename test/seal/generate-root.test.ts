@@ -12,9 +12,9 @@ const NO_ATTEMPT = '400 no root generation in progress with this nonce'
 
 function generateRoot(seal: Seal, clock = new HandClock()): { root: GenerateRoot; made: string[] } {
   const made: string[] = []
-  const createRootToken = (): Promise<string> => {
+  const createRootToken = () => {
     made.push(TOKEN)
-    return Promise.resolve(TOKEN)
+    return Promise.resolve({ text: TOKEN, keys: ['tok/1'] })
   }
   const options = { clock, tokenLength: TOKEN.length, createRootToken }
   return { root: new GenerateRoot(seal, options), made }
