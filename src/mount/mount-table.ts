@@ -2,7 +2,7 @@
  * The mount table: every secrets engine and auth method with its path, as one entry of the configuration. Paths
  * never lie inside one another, so that the first match is the only one.
  */
-import { base62, uuid } from '../random.ts'
+import { uuid } from '../random.ts'
 import { decodeRecord, encodeRecord } from '../storage/view.ts'
 
 export const MOUNTS_KEY = 'cfg/mounts'
@@ -79,7 +79,7 @@ export function newMount(
     class: mountClass,
     type,
     uuid: uuid(),
-    accessor: `${mountClass === 'auth' ? 'auth_' : ''}${type}_${base62(8).toLowerCase()}`,
+    accessor: `${mountClass === 'auth' ? 'auth_' : ''}${type}_${uuid().slice(0, 8)}`,
     description,
     options: null,
     config: defaultMountConfig,

@@ -92,7 +92,7 @@ export class Mapping {
     const known = this.#liveByRecorded.get(recorded)
     if (known !== undefined) return known === live
     if (recorded === live) return true
-    if (this.#given.has(recorded)) return false
+    if (this.#given.has(recorded)) return this.translate(recorded) === live
     const whole = wholeShapeOf(recorded, member)
     if (whole !== undefined)
       return whole === wholeShapeOf(live, member) && this.#learned(recorded, live)
