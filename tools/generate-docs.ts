@@ -5,9 +5,11 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { errorCodes } from '../src/errors.ts'
+import { apiPage } from './api-page.ts'
 
 /** A page and its text. A new generated page is one row here. */
 const pages: Record<string, () => string> = {
+  'docs/api.md': apiPage,
   'docs/errors.md': errorsPage,
 }
 
