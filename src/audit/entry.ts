@@ -25,7 +25,24 @@ interface ShownData {
   readonly shown: HashedData
 }
 
+/** Parts of a line as JSON text, and what they were made from. */
+interface ShownRequest {
+  readonly caller: AuditRecord['caller']
+  readonly policyResults: AuditRecord['policyResults'] | undefined
+  readonly token: string | undefined
+  readonly auth: string
+  readonly shown: string
+  readonly headers: ShownHeaders
+  readonly showsAccessor: boolean
+}
+
 const plain: Hash = (text) => text
+
+/** Request lines name the mount's accessor for writes that were let through alone. */
+function knowsAccessor(type: LineType, { request, policyResults, error }: AuditRecord): boolean {
+  if (type === 'response') return true
+  return WRITES.has(request.operation) && policyResults?.allowed !== false && error === undefined
+}
 
 /** Writes the lines of one device. Undefined members, which JSON leaves out, are the empty ones. */
 export class LineEncoder {
@@ -34,6 +51,7 @@ export class LineEncoder {
   readonly #accessor: Hash
   /** Both lines of a request show the same data: it is hashed once, and forgotten with the request. */
   readonly #requestDataShown = new WeakMap<object, ShownData>()
+  readonly #requestShown = new WeakMap<AuditedRequest, ShownRequest>()
 
   constructor(format: LineFormat, hasher: Hasher) {
     this.#format = format
@@ -45,15 +63,34 @@ export class LineEncoder {
   /** One line without its newline. `time` is in milliseconds since the epoch. */
   encode(type: LineType, time: number, record: AuditRecord, headers: ShownHeaders): string {
     const { request, response, error } = record
-    const token = hashed(request.token, this.#secret)
-    return JSON.stringify({
-      time: rfc3339(time),
-      type,
-      error: error && this.#sentence(error, request),
-      auth: this.#auth(record, token),
-      request: this.#request(type, record, token, headers),
-      response: type === 'response' ? this.#response(response ?? {}, request) : undefined,
-    })
+    const { auth, shown } = this.#requestTexts(type, record, headers)
+    const failure = error ? `,"error":${JSON.stringify(this.#sentence(error, request))}` : ''
+    const head = `{"time":"${rfc3339(time)}","type":"${type}"${failure},"auth":${auth},"request":${shown}`
+    if (type === 'request') return `${head}}`
+    return `${head},"response":${JSON.stringify(this.#response(response ?? {}, request))}}`
+  }
+
+  /** The parts that both lines of a request share: mostly the second line finds them made. */
+  #requestTexts(
+    type: LineType,
+    record: AuditRecord,
+    headers: ShownHeaders,
+  ): { readonly auth: string; readonly shown: string } {
+    const { request, caller, policyResults } = record
+    const showsAccessor = knowsAccessor(type, record)
+    const known = this.#requestShown.get(request)
+    const isSame =
+      known !== undefined &&
+      known.caller === caller &&
+      known.policyResults === policyResults &&
+      known.headers === headers
+    if (isSame && known.showsAccessor === showsAccessor) return known
+    const token = isSame ? known.token : hashed(request.token, this.#secret)
+    const auth = isSame ? known.auth : JSON.stringify(this.#auth(record, token))
+    const shown = JSON.stringify(this.#request(record, token, headers, showsAccessor))
+    const made = { token, auth, shown, caller, policyResults, headers, showsAccessor }
+    this.#requestShown.set(request, made)
+    return made
   }
 
   #auth({ caller, policyResults }: AuditRecord, token: string | undefined): object {
@@ -82,22 +119,19 @@ export class LineEncoder {
   }
 
   #request(
-    type: LineType,
-    record: AuditRecord,
+    { request, caller }: AuditRecord,
     token: string | undefined,
     headers: ShownHeaders,
+    showsAccessor: boolean,
   ): object {
-    const { request, caller } = record
     const { mount } = request
-    const isDenied = record.policyResults?.allowed === false || record.error !== undefined
-    const knowsAccessor = type === 'response' || (WRITES.has(request.operation) && !isDenied)
     return {
       id: request.id || undefined,
       client_id: caller?.entityId || undefined,
       operation: request.operation,
       mount_point: mount?.path,
       mount_type: mount?.type,
-      mount_accessor: knowsAccessor ? mount?.accessor : undefined,
+      mount_accessor: showsAccessor ? mount?.accessor : undefined,
       mount_class: mount?.class,
       client_token: token,
       client_token_accessor: hashed(caller?.accessor, this.#accessor),

@@ -17,6 +17,10 @@ export class Conflict extends Error {
   }
 }
 
+export function isCommitNeeded({ writes, conditions }: Answered): boolean {
+  return writes.length > 0 || conditions.length > 0
+}
+
 /** Commits the writes of a request. Throws Conflict when a condition failed; then nothing was written. */
 export async function commitRequest(
   parts: Parts,
@@ -24,7 +28,6 @@ export async function commitRequest(
   answered: Answered,
 ): Promise<void> {
   const { writes } = answered
-  if (writes.length === 0 && answered.conditions.length === 0) return
   const conditions = [...answered.conditions]
   // What is created under a token, a role or a mount must not outlive a revocation that ran meanwhile.
   if (request.token) conditions.push({ key: tokenKey(request.token.id), is: 'present' })

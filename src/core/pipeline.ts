@@ -2,6 +2,7 @@
  * A request's way, as the list of its steps (protocols 1 to 3). Every step takes what the one before it made; a
  * request whose ground changed under it starts again; what fails is audited like what succeeds.
  */
+import type { AuditRecord } from '../audit/record.ts'
 import { PosternError } from '../errors.ts'
 import { USED_UP } from '../token/token.ts'
 import { answerOf, bareResponse, wrapResponse } from './answer.ts'
@@ -18,7 +19,7 @@ import {
   runOf,
 } from './authorize.ts'
 import { operationOf, validateFields } from './call.ts'
-import { Conflict, commitRequest, undoIssue } from './commit.ts'
+import { Conflict, commitRequest, isCommitNeeded, undoIssue } from './commit.ts'
 import { StaleGeneration } from './config-cache.ts'
 import { helpOutcome } from './help.ts'
 import { registerLease } from './issue.ts'
@@ -31,10 +32,14 @@ import { Turns } from './turns.ts'
 const FREE_RESTARTS = 1
 const MAX_RESTARTS = 3
 
+const NOTHING_TO_WRITE = Promise.resolve()
+
 /** Progress of one request that its restarts share. */
 interface Attempt {
   reached: Reached
-  requestLogged: boolean
+  /** What the request line tells, and the line itself, once it is on its way. */
+  record: AuditRecord | undefined
+  requestLine: Promise<void> | undefined
   useTaken: boolean
   /** The token whose last use this request took. */
   usedUpToken: string | undefined
@@ -52,7 +57,8 @@ export class Pipeline {
   async answer(request: Request): Promise<Response> {
     const attempt: Attempt = {
       reached: { request },
-      requestLogged: false,
+      record: undefined,
+      requestLine: undefined,
       useTaken: false,
       usedUpToken: undefined,
     }
@@ -102,15 +108,21 @@ export class Pipeline {
     attempt.reached = authenticated
     this.#noteUse(attempt, authenticated)
     const authorized = await this.#authorize(attempt, authenticated)
-    await this.#auditRequest(attempt)
+    const requestLine = this.#auditRequest(attempt)
     const validated = validateFields(parts, authorized)
     if (authorized.operation === 'help') {
       return this.#auditResponse(attempt, bareResponse(helpOutcome(authorized), 200), [])
     }
+    // Nothing happens before its line is written. What acts by its outcome alone does so at the commit, and may be
+    // worked out meanwhile: so both lines of a read or a signature go out in one write.
+    if (authorized.match.path.actsItself) await requestLine
     const outcome = await runOf(authorized.match, authorized.operation)?.(validated.call)
     const issued = registerLease(parts, validated, outcome ?? {})
     const answered = wrapResponse(parts, validated, answerOf(validated, issued))
-    await commitRequest(parts, validated, answered)
+    if (isCommitNeeded(answered)) {
+      await requestLine
+      await commitRequest(parts, validated, answered)
+    }
     const { issuedKeys, response, token } = answered
     await this.#auditResponse(attempt, response, issuedKeys, token)
     if (outcome?.missed) this.#chargeMiss(attempt)
@@ -168,10 +180,16 @@ export class Pipeline {
     return { ...authenticated, mount, backend, match, operation, hasSudo, grantingPolicies }
   }
 
-  async #auditRequest(attempt: Attempt): Promise<void> {
-    if (attempt.requestLogged || !this.#parts.audit.isEnabled()) return
-    await this.#parts.audit.logRequest(auditRecord(attempt.reached))
-    attempt.requestLogged = true
+  /** Sends the request line on its way, once: whoever acts or answers waits for it. */
+  #auditRequest(attempt: Attempt): Promise<void> {
+    if (attempt.requestLine) return attempt.requestLine
+    const { audit } = this.#parts
+    if (!audit.isEnabled()) return NOTHING_TO_WRITE
+    attempt.record = auditRecord(attempt.reached)
+    attempt.requestLine = audit.logRequest(attempt.record)
+    // Whoever waits for it is told; a failure before that must not end the process.
+    attempt.requestLine.catch(() => {})
+    return attempt.requestLine
   }
 
   /** Writes the response line; when that fails, takes back what was issued, and withholds the answer. */
@@ -183,11 +201,13 @@ export class Pipeline {
   ): Promise<Response> {
     const { audit } = this.#parts
     if (!audit.isEnabled()) return response
+    const record = attempt.record ?? auditRecord(attempt.reached)
     try {
-      await audit.logResponse({
-        ...auditRecord(attempt.reached),
+      const responseLine = audit.logResponse({
+        ...record,
         response: auditedResponse(response, token),
       })
+      await Promise.all([attempt.requestLine, responseLine])
     } catch (error) {
       await undoIssue(this.#parts, issuedKeys)
       throw error
@@ -204,12 +224,11 @@ export class Pipeline {
     if (shown.status < 500) this.#chargeMiss(attempt)
     if (!audit.isEnabled()) return shown
     try {
+      // The operation may have become known only after an earlier try wrote the request line.
       const record = failureLine(auditRecord(attempt.reached), shown)
-      if (!attempt.requestLogged) {
-        const { response: _none, ...line } = record
-        await audit.logRequest(line)
-      }
-      await audit.logResponse(record)
+      const { response: _none, ...line } = record
+      attempt.requestLine ??= audit.logRequest(line)
+      await Promise.all([attempt.requestLine, audit.logResponse(record)])
       return shown
     } catch (failure) {
       return this.#shown(failure)

@@ -49,6 +49,8 @@ export interface PathDeclaration<F extends Fields> {
   readonly anyData?: boolean
   /** Old clients read `data` at the top level here. */
   readonly topLevelCopy?: boolean
+  /** Acts while it runs, and not only by the writes of its outcome: its request line is written first. */
+  readonly actsItself?: boolean
   /** Charged to the caller's address when it fails with a 4xx (protocols 3.4): unauthenticated doors. */
   readonly chargesMisses?: boolean
   readonly synopsis: string

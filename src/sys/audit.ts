@@ -55,6 +55,7 @@ function devicePaths(services: SysServices): Path[] {
         delete: (call) => services.audit.disable(call, `${call.fields.path}/`),
       },
       sudo: 'all',
+      actsItself: true,
       synopsis: 'Enables or disables an audit device.',
       description:
         'Requests are refused when no enabled device takes their line. File paths must lie under audit_dir of the server config.',

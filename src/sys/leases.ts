@@ -159,6 +159,7 @@ function revokePath(services: SysServices, pattern: string): Path {
         return finish(services, call.fields.sync, () => services.leases.revoke(id))
       },
     },
+    actsItself: true,
     synopsis: 'Ends a lease.',
     description: 'What it stands for works no more. An unknown id is a success.',
   })
@@ -175,6 +176,7 @@ function prefixPath(services: SysServices, pattern: string, force: boolean): Pat
       },
     },
     sudo: 'all',
+    actsItself: true,
     synopsis: force
       ? 'Ends all leases below a prefix, whatever their engine says.'
       : 'Ends all leases below a prefix.',

@@ -18,6 +18,7 @@ export function revokePaths(services: TokenServices): Path[] {
           return {}
         },
       },
+      actsItself: true,
       synopsis: "Revokes the caller's own token.",
       description: 'The token, its children, and every lease made with them end at once.',
     }),
@@ -31,6 +32,7 @@ export function revokePaths(services: TokenServices): Path[] {
           return {}
         },
       },
+      actsItself: true,
       synopsis: 'Revokes a token with all below it.',
       description:
         'The token, its children, and every lease made with them end at once. An unknown token is a success.',
@@ -39,6 +41,7 @@ export function revokePaths(services: TokenServices): Path[] {
       pattern: 'revoke-accessor',
       fields: accessorField,
       operations: { update: (call) => revokeAccessor(services, call.fields.accessor, call.now) },
+      actsItself: true,
       synopsis: 'Revokes the token of an accessor.',
       description: 'As revoke, for somebody who has only the accessor.',
     }),
@@ -56,6 +59,7 @@ export function revokePaths(services: TokenServices): Path[] {
         },
       },
       sudo: 'all',
+      actsItself: true,
       synopsis: 'Revokes a token and spares its children.',
       description: 'The children become orphans and live on. Needs sudo.',
     }),
