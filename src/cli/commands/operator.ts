@@ -51,8 +51,11 @@ export const operatorInit: Command = {
   examples: ['postern operator init', 'postern operator init -key-shares=1 -key-threshold=1'],
   async run(session) {
     if (session.input.bool('status')) return await initStatus(session)
-    const shares = countOf(session.input, 'key-shares', 5)
-    const threshold = countOf(session.input, 'key-threshold', 3)
+    const seal = jsonOf(await session.ask('checking seal status', 'GET', 'sys/seal-status')) ?? {}
+    // A static seal has no shares to give: the server refuses a number of them.
+    const isStatic = seal['type'] === 'static'
+    const shares = countOf(session.input, 'key-shares', isStatic ? 0 : 5)
+    const threshold = countOf(session.input, 'key-threshold', isStatic ? 0 : 3)
     const body = { secret_shares: shares, secret_threshold: threshold }
     const answer = jsonOf(await session.ask('initializing', 'PUT', 'sys/init', { body })) ?? {}
     const [base64, hex] = [texts(answer['keys_base64']), texts(answer['keys'])]
@@ -61,8 +64,13 @@ export const operatorInit: Command = {
       return 0
     }
     const keys = base64.map((key, index) => `Unseal Key ${index + 1}: ${key}\n`).join('')
+    const rootToken = `Initial Root Token: ${goText(answer['root_token'])}\n`
+    if (base64.length === 0) {
+      session.terminal.write(`${rootToken}\nKeep it well: it can't be shown again.\n`)
+      return 0
+    }
     session.terminal.write(
-      `${keys}\nInitial Root Token: ${goText(answer['root_token'])}\n\n` +
+      `${keys}\n${rootToken}\n` +
         `Give the ${shares} keys to different people and keep none of this output: it can't be shown again.\n` +
         `After each start, ${threshold} of them unseal the server.\n`,
     )

@@ -10,6 +10,8 @@ import {
   version,
 } from '../../index.ts'
 
+const SAME_SIGNAL_MS = 1000
+
 const USAGE = `Usage: postern server -config=FILE
        postern server -dev [-dev-root-token-id=ID] [-dev-listen-address=HOST:PORT] [-dev-tls]
 
@@ -182,10 +184,14 @@ function urlOf(address: PosternServer['addresses'][number]): string {
 function untilSignal(server: PosternServer, pidFile: string | undefined): Promise<number> {
   if (pidFile !== undefined) writeFileSync(pidFile, `${process.pid}\n`)
   return new Promise((resolve) => {
-    let isClosing = false
+    let closingSince: number | undefined
     const close = () => {
-      if (isClosing) process.exit(1)
-      isClosing = true
+      if (closingSince !== undefined) {
+        // A signal to the whole process group comes twice where a launcher passes it on.
+        if (Date.now() - closingSince > SAME_SIGNAL_MS) process.exit(1)
+        return
+      }
+      closingSince = Date.now()
       server
         .close()
         .catch((error: unknown) =>
