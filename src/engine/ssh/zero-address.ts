@@ -1,7 +1,7 @@
 /** `config/zeroaddress`: roles that are for every host, whatever their networks say (contract 6.6). */
 import { badRequest } from '../../errors.ts'
 import type { ConfigView, Outcome } from '../../mount/call.ts'
-import { declarePath, type Path } from '../../mount/path.ts'
+import { declarePath, namePatterns, type Path } from '../../mount/path.ts'
 import type { Write } from '../../storage/store.ts'
 import { decodeRecord, encodeRecord } from '../../storage/view.ts'
 import { absent } from './page.ts'
@@ -53,7 +53,8 @@ export const zeroAddressPath: Path = declarePath({
       const { roles } = call.fields
       if (roles.length === 0) throw badRequest('Missing roles')
       for (const role of roles) {
-        if (!(await findRole(call.config, role)))
+        // A name that no role can have is no key of the store either.
+        if (!namePatterns.role.test(role) || !(await findRole(call.config, role)))
           throw badRequest(`Role ${JSON.stringify(role)} does not exist`)
       }
       return { writes: [putRoles(call.config, roles)] }

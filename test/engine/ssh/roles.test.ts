@@ -191,6 +191,10 @@ describe('config/zeroaddress', () => {
       400,
       'Role "nope" does not exist',
     )
+    for (const name of ['\0', 'a/b', '__proto__']) {
+      const refusal = `Role ${JSON.stringify(name)} does not exist`
+      assertRefused(await ssh.write('config/zeroaddress', { roles: [name] }), 400, refusal)
+    }
     assertDone(await ssh.write('roles/r', OTP))
     assertDone(await ssh.write('config/zeroaddress', { roles: 'r' }))
     assert.deepEqual((await ssh.read('config/zeroaddress')).data, { roles: ['r'] })

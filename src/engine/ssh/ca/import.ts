@@ -82,6 +82,10 @@ function choice({ key_type: type, key_bits: bits }: FieldValues<KeyFields>): Key
 }
 
 function importPair(publicKeyText: string, privateText: string): KeyRequest {
+  // Hosts fetch this text into the file of the CAs that they trust: a second line would be a second CA.
+  if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(publicKeyText.replace(/\r?\n$/, '').replaceAll('\t', ' '))) {
+    throw badRequest('could not parse public_key provided value: it is not a single line')
+  }
   const publicKey = parsed('public_key', () => parseAuthorizedKey(publicKeyText))
   const key = parsed('private_key', () => parsePrivateKey(privateText))
   if (!isSameKey(publicKey, key.publicKey)) {

@@ -59,6 +59,14 @@ describe('an unconfigured mount', () => {
       400,
       'could not parse private_key provided value: ssh: no key found',
     ],
+    ...['\n', '\r', '\0', '\u2028'].map(
+      (separator): [string, Record<string, unknown>, number, string] => [
+        `a public key with a second line behind ${JSON.stringify(separator)}`,
+        { ...ED25519, public_key: `${ED25519.public_key.trim()}${separator}${P256.public_key}` },
+        400,
+        'could not parse public_key provided value: it is not a single line',
+      ],
+    ),
     [
       'halves of two pairs (Decision 5)',
       { ...ED25519, public_key: P256.public_key },
