@@ -131,6 +131,7 @@ async function listen(config: ServerConfig, core: Core, log: ServerLog): Promise
         log: ({ level, message, cause }) => log[level]({ err: cause }, message),
         limits: {
           maxBodyBytes: limits.maxRequestBytes,
+          bodyMilliseconds: limits.readTimeoutSeconds * 1000,
           requestMilliseconds: limits.maxRequestSeconds * 1000,
           headersMilliseconds: limits.readHeaderTimeoutSeconds * 1000,
           keepAliveMilliseconds: limits.idleTimeoutSeconds * 1000,

@@ -52,7 +52,12 @@ test('headers over the limit are refused with 431', async (t) => {
 
 test('a client that is slow with its head or its body is answered with 408', async (t) => {
   const started = await start(t, {
-    limits: { headersMilliseconds: 40, requestMilliseconds: 80, checkMilliseconds: 20 },
+    limits: {
+      headersMilliseconds: 40,
+      bodyMilliseconds: 80,
+      requestMilliseconds: 80,
+      checkMilliseconds: 20,
+    },
   })
   for (const part of ['GET /v1/a HT', head('PUT /v1/a', ['Content-Length: 9'])]) {
     const client = started.open()
@@ -78,7 +83,12 @@ test('a core that does not answer in time is answered for with 503', async (t) =
       })
       return { kind: 'empty', status: 204 }
     },
-    limits: { requestMilliseconds: 50, headersMilliseconds: 40, checkMilliseconds: 20 },
+    limits: {
+      bodyMilliseconds: 50,
+      requestMilliseconds: 50,
+      headersMilliseconds: 40,
+      checkMilliseconds: 20,
+    },
   })
   for (const line of ['GET /v1/a', 'LIST /v1/a']) {
     const client = started.open()

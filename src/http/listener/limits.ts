@@ -9,7 +9,9 @@ export interface HttpLimits {
   readonly maxHeaderBytes: number
   /** From the first byte (or the connection's start) to the end of the headers. */
   readonly headersMilliseconds: number
-  /** To the end of the body, and then to the answer. */
+  /** From the first byte to the end of the body. */
+  readonly bodyMilliseconds: number
+  /** From the end of the body to the answer. */
   readonly requestMilliseconds: number
   /** Between two requests of a connection: Go's clients keep theirs for 90 s, so it is longer. */
   readonly keepAliveMilliseconds: number
@@ -24,6 +26,7 @@ export const defaultLimits: HttpLimits = {
   maxHeldBodyBytes: 512 * 1024 * 1024,
   maxHeaderBytes: 32 * 1024,
   headersMilliseconds: 10_000,
+  bodyMilliseconds: 90_000,
   requestMilliseconds: 90_000,
   keepAliveMilliseconds: 120_000,
   tlsHandshakeMilliseconds: 10_000,

@@ -42,7 +42,7 @@ export function createListener(listener: Listener, limits: HttpLimits): Server {
   const options: ServerOptions = {
     maxHeaderSize: limits.maxHeaderBytes,
     headersTimeout: limits.headersMilliseconds,
-    requestTimeout: limits.requestMilliseconds,
+    requestTimeout: limits.bodyMilliseconds,
     keepAliveTimeout: limits.keepAliveMilliseconds,
     connectionsCheckingInterval: limits.checkMilliseconds,
     // Checked by us, so that the answer is in the API's form and every parsed head reaches us.
