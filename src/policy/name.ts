@@ -3,9 +3,9 @@
  * gave root).
  */
 
-/** Trimmed and in lower case. */
+/** Trimmed and in lower case. Names are ASCII: the Kelvin sign, whose small letter is a plain k, stays what it is. */
 export function normalizePolicyName(name: string): string {
-  return name.trim().toLowerCase()
+  return name.trim().replace(/[A-Z]+/g, (capitals) => capitals.toLowerCase())
 }
 
 /**

@@ -12,6 +12,12 @@ describe('policy names', () => {
     }
   })
 
+  it('protocols 3.2: no letter outside ASCII becomes one inside', () => {
+    for (const name of ['\u212a', '\u0130', '\u017f']) {
+      assert.doesNotMatch(normalizePolicyName(`x${name}y`), /^[ -~]*$/)
+    }
+  })
+
   it('lists are sorted, without repetitions and empty names', () => {
     assert.deepEqual(normalizePolicyNames(['b', 'A', '', ' b ', 'a']), ['a', 'b'])
   })
