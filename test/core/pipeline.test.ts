@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import {
   issuedKeys,
+  keysIn,
   mountSsh,
   refusalOf,
   startTestCore,
@@ -185,6 +186,53 @@ describe('audit', () => {
     assert.ok(data?.['ssh/'])
     assert.equal(data?.['other/'], undefined)
   })
+})
+
+test('protocols 2.1: without a request line nothing changes, whatever the path does by itself', async () => {
+  const own = await tokenWith(server, 'path "*" { capabilities = ["update"] }')
+  const other = await tokenWith(server, 'path "nothing" {}')
+  const { data } = await server.call('update', 'auth/token/lookup', { token: other })
+  const { lease_id } = await server.call('update', 'ssh/creds/web', { ip: '10.0.0.1' })
+  const accessor = data?.['accessor']
+  const state = async () => {
+    const entries = await server.raw.get(await keysIn(server.raw, ''))
+    return entries.map((entry) => `${entry?.key} ${entry?.version}`)
+  }
+  const before = await state()
+  const requests: Parameters<TestCore['send']>[] = [
+    ['update', 'auth/token/revoke', { token: other }],
+    ['update', 'auth/token/revoke-self', {}, { token: own }],
+    ['update', 'auth/token/revoke-accessor', { accessor }],
+    ['update', 'auth/token/revoke-orphan', { token: other }],
+    ['update', 'auth/token/renew', { token: other }],
+    ['update', 'sys/leases/revoke', { lease_id }],
+    ['update', `sys/revoke/${lease_id}`, { sync: false }],
+    ['update', 'sys/leases/revoke-prefix/ssh'],
+    ['update', 'sys/revoke-force/ssh'],
+    ['update', 'sys/rotate'],
+    ['update', 'sys/rotate/keyring'],
+    ['update', 'sys/generate-root/attempt', { key: server.unsealKey }],
+    ['update', 'sys/generate-root-token/attempt', { key: server.unsealKey }, { token: '' }],
+    ['update', 'sys/rekey/init', { secret_shares: 1, secret_threshold: 1, key: server.unsealKey }],
+    ['update', 'sys/remount', { from: 'ssh', to: 'moved' }],
+    ['update', 'sys/mounts/ssh/tune', { description: 'x' }],
+    ['update', 'sys/audit/new', { type: 'file', options: { file_path: '/nowhere' } }],
+    ['update', 'ssh/config/ca', { generate_signing_key: true }],
+    ['update', 'ssh/creds/nosuch', { ip: '10.0.0.1' }],
+    ['update', 'cubbyhole/x', { a: 1 }],
+    ['read', 'sys/mounts'],
+    ['help', 'sys/mounts'],
+  ]
+  server.audit.failRequests = true
+  try {
+    for (const request of requests) {
+      const expected = { status: 500, message: 'internal error' }
+      assert.deepEqual(await refusalOf(server.send(...request)), expected, request[1])
+      assert.deepEqual(await state(), before, request[1])
+    }
+  } finally {
+    server.audit.failRequests = false
+  }
 })
 
 describe('warnings about fields', () => {

@@ -9,6 +9,7 @@ import {
   mountCa,
   mountSsh,
   refusalOf,
+  type SendOptions,
   startTestCore,
   type TestCore,
   tokenOf,
@@ -109,6 +110,40 @@ test('protocols 1.4: 64 loops of token-create, creds, sign and cubbyhole against
     assert.deepEqual(refusal, { status: 400, message: 'OTP not found' })
   }
 })
+
+const held: [string, string, object, SendOptions][] = [
+  ['a token', 'auth/token/create', {}, {}],
+  ['a wrapped token', 'auth/token/create', {}, { wrapTtlSeconds: 60 }],
+  ['a one-time password', 'ssh/creds/web', { ip: '10.0.0.1' }, {}],
+  ['a value of a cubbyhole', 'cubbyhole/a', { k: 'v' }, {}],
+  ['a role', 'ssh/roles/new', { key_type: 'otp', default_user: 'u' }, {}],
+]
+for (const [name, path, data, options] of held) {
+  test(`protocols 1.4: ${name} whose token is revoked right before the commit is refused`, async (t) => {
+    const raw = new InterposedStore(await openSqliteStore({ path: ':memory:' }))
+    const slow = await startTestCore({ raw })
+    t.after(() => slow.close())
+    await mountSsh(slow)
+    const all = '["create", "read", "update", "delete", "list"]'
+    const before = await keysIn(raw, '')
+    const token = await tokenWith(slow, `path "*" { capabilities = ${all} }`)
+    let isRevoked = false
+    // The first commit is the request's own: all that the revoke writes is let through.
+    raw.beforeCommit = async () => {
+      if (isRevoked) return
+      isRevoked = true
+      await slow.send('update', 'auth/token/revoke', { token })
+    }
+    const refusal = await refusalOf(slow.send('update', path, data, { ...options, token }))
+    assert.deepEqual(refusal, { status: 403, message: 'permission denied' })
+    assert.ok(isRevoked)
+    const left = (await keysIn(raw, '')).filter((key) => !key.startsWith('cfg/policy/'))
+    assert.deepEqual(
+      left,
+      before.filter((key) => !key.startsWith('cfg/policy/')),
+    )
+  })
+}
 
 test('protocols 1.4: loops of creds and role writes against an unmount leave nothing of the mount', async () => {
   const before = await keysIn(server.raw, '')
