@@ -68,6 +68,10 @@ async function decide(
   try {
     const config = readConfig(flags)
     if (flags.verifiesOnly) {
+      // Its yes is about the server alone: from PAM it would let everybody in.
+      if (surroundings.environment['PAM_TYPE'] !== undefined) {
+        throw new TypeError('-verify-only checks no password and is not for PAM')
+      }
       await verifyConnection(config, remaining())
       return say('info', `${config.address} answers for the mount ${config.mountPoint}`)
     }

@@ -17,6 +17,7 @@ interface Run {
   readonly flags?: string[]
   readonly answer?: Answerer
   readonly timeout?: number
+  readonly environment?: Record<string, string>
 }
 
 suite('postern-host verify-otp', () => {
@@ -39,7 +40,11 @@ suite('postern-host verify-otp', () => {
     const status = await runHost(
       ['verify-otp', '-dev', `-config=${file}`, ...(options.flags ?? [])],
       {
-        environment: { PAM_USER: options.user ?? 'alice', VAULT_TOKEN: 's.never' },
+        environment: {
+          PAM_USER: options.user ?? 'alice',
+          VAULT_TOKEN: 's.never',
+          ...options.environment,
+        },
         stdin: (async function* () {
           yield Buffer.from(options.stdin ?? `${otp}\0`)
         })(),
@@ -190,6 +195,14 @@ suite('postern-host verify-otp', () => {
     assert.equal(good.status, 0)
     assert.deepEqual(JSON.parse(good.seen[0]?.body ?? ''), { otp: 'verify-echo-request' })
     assert.equal((await run({ flags })).status, 1)
+  })
+
+  test('-verify-only lets nobody in when PAM runs it', async () => {
+    const answer = () => ({ body: { data: { message: 'verify-echo-response' } } })
+    const environment = { PAM_TYPE: 'auth' }
+    const { status, seen } = await run({ flags: ['-verify-only'], answer, environment })
+    assert.equal(status, 1)
+    assert.equal(seen.length, 0)
   })
 
   test('a log level decides what is written, not what is decided', async () => {
