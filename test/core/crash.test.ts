@@ -125,6 +125,21 @@ describe('protocols 1.4: a crash at any commit of a revoke', () => {
     assert.ok(crashes > 3, `${crashes} places to crash at`)
   })
 
+  test('keeps an own id taken until the rest of the token is gone', async (t) => {
+    const server = await start()
+    t.after(() => server.close())
+    const id = 'my-own-id'
+    await tokenOf(server, { id, policies: ['all'] })
+    server.raw.failFrom(2)
+    assert.equal(await succeeds(server.send('update', 'auth/token/revoke', { token: id })), false)
+    server.raw.heal()
+    const again = () => server.send('update', 'auth/token/create', { id, policies: ['all'] })
+    const text = 'cannot create a token with a duplicate ID'
+    assert.deepEqual(await refusalOf(again()), { status: 400, message: text })
+    await restart(server)
+    assert.equal((await again()).status, 200)
+  })
+
   test('of a mount removes the rest of it after the restart', async (t) => {
     const server = await start()
     t.after(() => server.close())

@@ -229,6 +229,7 @@ test('protocols 2.1: without a request line nothing changes, whatever the path d
       const expected = { status: 500, message: 'internal error' }
       assert.deepEqual(await refusalOf(server.send(...request)), expected, request[1])
       assert.deepEqual(await state(), before, request[1])
+      assert.deepEqual(server.audit.tried, [], 'no file of a device is opened')
     }
   } finally {
     server.audit.failRequests = false

@@ -16,6 +16,8 @@ export class RecordingAudit {
   failResponses = false
   readonly requests: AuditRecord[] = []
   readonly responses: AuditRecord[] = []
+  /** Paths of the devices that were tried. */
+  readonly tried: string[] = []
 
   isEnabled(): boolean {
     return this.enabled
@@ -37,7 +39,8 @@ export class RecordingAudit {
     return Promise.resolve()
   }
 
-  tryDevice(): Promise<void> {
+  tryDevice({ path }: { readonly path: string }): Promise<void> {
+    this.tried.push(path)
     return Promise.resolve()
   }
 
