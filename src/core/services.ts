@@ -110,6 +110,14 @@ async function openApi(parts: Parts, call: Call): Promise<Record<string, unknown
   return openApiOf(mounted)
 }
 
+const METHODS: Partial<Record<Request['operation'], string>> = {
+  update: 'PUT',
+  delete: 'DELETE',
+  patch: 'PATCH',
+  header: 'HEAD',
+  options: 'OPTIONS',
+}
+
 function inFlightView(
   requests: ReadonlyMap<string, { readonly request: Request; readonly startedAt: number }>,
   now: number,
@@ -120,7 +128,7 @@ function inFlightView(
       start_time: new Date(startedAt).toISOString(),
       client_remote_address: `${request.remoteAddress}:${request.remotePort}`,
       request_path: `/v1/${request.path}`,
-      request_method: request.operation,
+      request_method: METHODS[request.operation] ?? 'GET',
       milliseconds: now - startedAt,
     }
   }

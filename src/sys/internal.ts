@@ -4,6 +4,7 @@ import type { Call, Outcome } from '../mount/call.ts'
 import type { Mount } from '../mount/mount-table.ts'
 import type { Path } from '../mount/path.ts'
 import { declarePath } from '../mount/path.ts'
+import type { MergedRule } from '../policy/merge.ts'
 import { mountView, shownPath } from './mount-view.ts'
 import type { SysServices } from './services.ts'
 
@@ -93,9 +94,26 @@ async function resultantAcl(services: SysServices, call: Call): Promise<Outcome>
   const exact: Record<string, unknown> = Object.create(null)
   const glob: Record<string, unknown> = Object.create(null)
   for (const rule of acl.rules()) {
-    const capabilities = rule.isDenied ? ['deny'] : [...rule.grants.keys()].sort()
-    if (rule.path.endsWith('*')) glob[rule.path.slice(0, -1)] = { capabilities }
-    else exact[rule.path] = { capabilities }
+    // Neither an exact path nor a prefix: the answer has no place for it.
+    if (rule.path.split('/').some((segment) => segment === '+' || segment === '+*')) continue
+    if (rule.path.endsWith('*')) glob[rule.path.slice(0, -1)] = ruleView(rule)
+    else exact[rule.path] = ruleView(rule)
   }
   return { data: { exact_paths: exact, glob_paths: glob, root: false } }
+}
+
+/** Conditions are shown only where the rule has them. */
+function ruleView(rule: MergedRule): Record<string, unknown> {
+  const { allowedParameters, deniedParameters, requiredParameters } = rule
+  const { minWrappingTtlSeconds: min, maxWrappingTtlSeconds: max } = rule
+  return {
+    capabilities: rule.isDenied ? ['deny'] : [...rule.grants.keys()].sort(),
+    ...(allowedParameters.size > 0 && {
+      allowed_parameters: Object.fromEntries(allowedParameters),
+    }),
+    ...(deniedParameters.size > 0 && { denied_parameters: Object.fromEntries(deniedParameters) }),
+    ...(requiredParameters.size > 0 && { required_parameters: [...requiredParameters].sort() }),
+    ...(min !== undefined && { min_wrapping_ttl: min }),
+    ...(max !== undefined && { max_wrapping_ttl: max }),
+  }
 }
