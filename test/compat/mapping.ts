@@ -22,6 +22,8 @@ const WHOLE_SHAPES: Readonly<Record<string, RegExp>> = {
   keyShare: /^[0-9a-f]{66}$/,
   keyShareBase64: /^[0-9A-Za-z+/]{44}$/,
   serial: /^[1-9a-f][0-9a-f]{0,15}$/,
+  randomBase64: /^[0-9A-Za-z+/]{43}=$/,
+  randomHex: /^[0-9a-f]{16}$/,
   rsaPrivateKey: /^-----BEGIN RSA PRIVATE KEY-----\n[\s\S]+\n-----END RSA PRIVATE KEY-----\n$/,
   ecPrivateKey: /^-----BEGIN EC PRIVATE KEY-----\n[\s\S]+\n-----END EC PRIVATE KEY-----\n$/,
   opensshPrivateKey:
@@ -29,7 +31,11 @@ const WHOLE_SHAPES: Readonly<Record<string, RegExp>> = {
 }
 
 /** Shapes that would also fit ordinary words, and count only under these member names. */
-const SHAPES_BY_MEMBER: Readonly<Record<string, string>> = { serial: 'serial_number' }
+const SHAPES_BY_MEMBER: Readonly<Record<string, string>> = {
+  serial: 'serial_number',
+  randomBase64: 'random_bytes',
+  randomHex: 'random_bytes',
+}
 
 const PUBLIC_KEY = /^((?:ssh|ecdsa)-[a-z0-9-]+) ([A-Za-z0-9+/=]+)(\n?)$/
 const ANY_SHAPE = new RegExp(
