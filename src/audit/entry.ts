@@ -108,7 +108,7 @@ export class LineEncoder {
       policies: filled(caller.policies),
       token_policies: filled(caller.policies),
       policy_results,
-      metadata: members(caller.metadata),
+      metadata: this.#metadata(caller.metadata),
       entity_id: caller.entityId || undefined,
       num_uses: caller.numUses || undefined,
       remaining_uses: caller.remainingUses || undefined,
@@ -198,7 +198,7 @@ export class LineEncoder {
       token_policies: filled(auth.policies),
       token_type: auth.tokenType,
       token_ttl: auth.tokenTtlSeconds || undefined,
-      metadata: members(auth.metadata),
+      metadata: this.#metadata(auth.metadata),
       num_uses: auth.numUses || undefined,
       entity_id: auth.entityId || undefined,
     }
@@ -223,6 +223,16 @@ export class LineEncoder {
     const shown = isElided ? withCounts(data) : data
     if (this.#format.logRaw) return members(shown)
     return members(hashResponseData(shown, plainKeys, this.#secret))
+  }
+
+  /** Shown plain; a name that looks like a secret is one in the wrong place (protocols 2.4). */
+  #metadata(metadata: Readonly<Record<string, string>> | undefined): object | undefined {
+    if (!metadata || this.#format.logRaw) return members(metadata)
+    const shown: Record<string, string> = Object.create(null)
+    for (const [name, value] of Object.entries(metadata)) {
+      shown[isDoubtfulName(name) ? this.#secret(name) : name] = value
+    }
+    return members(shown)
   }
 
   #path(path: string, { secretParts }: AuditedRequest): string {

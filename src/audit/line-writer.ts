@@ -66,8 +66,8 @@ export class LineWriter {
   /** Refuses further lines. Resolves when every earlier one has its result: a write that hangs is not waited for. */
   async close(): Promise<void> {
     this.#isClosed = true
-    if (this.#isBusy) await new Promise<void>((resolve) => this.#settled.push(resolve))
-    else await this.#sink.close?.()
+    if (!this.#isBusy) await this.#sink.close?.()
+    else if (!this.#hangs()) await new Promise<void>((resolve) => this.#settled.push(resolve))
   }
 
   /** Once this turn of the event loop has handled its requests, so that their lines share one write. */
@@ -142,17 +142,25 @@ export class LineWriter {
 
   #checkDeadlines(): void {
     this.#round++
-    const isLate = ({ since }: PendingLine) => this.#round - since > DEADLINE_ROUNDS
-    const late = [...this.#inFlight, ...this.#waiting].filter(isLate)
+    const late = [...this.#inFlight, ...this.#waiting].filter((line) => this.#isLate(line))
     for (const line of late) line.reject(new Error('the audit device did not answer in time'))
     if (late.length > 0) {
-      this.#waiting = this.#waiting.filter((line) => !isLate(line))
+      this.#waiting = this.#waiting.filter((line) => !this.#isLate(line))
       this.#waitingCharacters = this.#waiting.reduce((sum, { text }) => sum + text.length, 0)
     }
-    const hangs = this.#inFlight.length > 0 && this.#inFlight.every(isLate)
-    if (hangs && this.#waiting.length === 0) this.#tellSettled()
-    const isPending = this.#waiting.length > 0 || this.#inFlight.some((line) => !isLate(line))
+    if (this.#hangs()) this.#tellSettled()
+    const isPending = this.#isBusy && !this.#hangs()
     this.#watch = isPending ? setTimeout(() => this.#checkDeadlines(), WATCH_MS) : undefined
+  }
+
+  #isLate({ since }: PendingLine): boolean {
+    return this.#round - since > DEADLINE_ROUNDS
+  }
+
+  /** A write is under way whose lines have all failed, and no other line waits. */
+  #hangs(): boolean {
+    const { length } = this.#inFlight
+    return length > 0 && this.#waiting.length === 0 && this.#inFlight.every((l) => this.#isLate(l))
   }
 
   #tellSettled(): void {
