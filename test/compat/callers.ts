@@ -5,7 +5,12 @@ import { type Replay, recordOf } from './replay.ts'
 export async function makeCaller(
   replay: Replay,
   record: string,
-  options: { readonly policies: readonly string[]; readonly no_default_policy?: boolean },
+  options: {
+    readonly policies: readonly string[]
+    readonly no_default_policy?: boolean
+    readonly num_uses?: number
+    readonly ttl?: string
+  },
 ): Promise<{ readonly client_token: string; readonly accessor: string }> {
   const { auth } = await replay.ask('POST', 'auth/token/create', options)
   replay.mapping.learn(recordOf(record).request_headers['X-Vault-Token']!, auth.client_token)
