@@ -162,7 +162,7 @@ describe('FileDevice', () => {
   it('does not wait for the reader of a named pipe', async () => {
     await using site = await tempFolder()
     const pipe = path.join(site.folder, 'pipe')
-    execFileSync('mkfifo', [pipe])
+    execFileSync('/usr/bin/mkfifo', [pipe])
     await assert.rejects(deviceFor(pipe).open(), /no such device or address/)
   })
 
