@@ -92,8 +92,17 @@ export async function createServer(options: CreateServerOptions): Promise<Poster
       log,
       dev,
       reload: async () => {
-        for (const server of servers) server.reloadTls()
+        const failures: unknown[] = []
+        for (const server of servers) {
+          try {
+            server.reloadTls()
+          } catch (error) {
+            failures.push(error)
+          }
+        }
+        // A certificate that can't be read must not keep a rotated log from being opened anew.
         await audit.reopen()
+        if (failures.length > 0) throw failures[0]
       },
       close: async () => {
         await Promise.all(servers.map((server) => server.close(GRACE_MS)))

@@ -8,7 +8,7 @@ import type { Mount } from '../mount/mount-table.ts'
 import { MOUNTS_KEY, MountTable } from '../mount/mount-table.ts'
 import type { Operation } from '../mount/operation.ts'
 import type { Run } from '../mount/path.ts'
-import type { Match } from '../mount/router.ts'
+import { judgedPath, type Match } from '../mount/router.ts'
 import type { Decision } from '../policy/acl.ts'
 import { GENERATION_KEY, SEAL_KEY } from '../storage/path.ts'
 import type { Entry } from '../storage/store.ts'
@@ -35,6 +35,8 @@ export interface RoutedRequest extends OpenedRequest {
   readonly backend: RoutedBackend | undefined
   /** Inside the mount. */
   readonly rest: string
+  /** The whole path as policies judge it. */
+  readonly policyPath: string
   readonly match: Match | undefined
   /** The path is declared to need no token. */
   readonly isOpen: boolean
@@ -86,7 +88,8 @@ export async function route(parts: Parts, opened: OpenedRequest): Promise<Routed
       ? rootMatch(backend.backend)
       : backend?.router.match(rest, lookFor(request))
   const isOpen = match?.path.auth === 'none' && !isHelp
-  return { ...opened, mount, backend, rest, match, isOpen }
+  const policyPath = match ? judgedPath(match, request.path, rest) : request.path
+  return { ...opened, mount, backend, rest, policyPath, match, isOpen }
 }
 
 /** HEAD and OPTIONS find the path that a GET would. */
@@ -123,7 +126,7 @@ export async function checkPolicy(
   const acl = await aclOf(config, token.policies, authenticated.now)
   const decision = acl.decide({
     operation,
-    path: request.path,
+    path: authenticated.policyPath,
     parameters: request.data,
     ...(request.wrapTtlSeconds === undefined ? {} : { wrapTtlSeconds: request.wrapTtlSeconds }),
   })

@@ -2,6 +2,8 @@
 import type { TokenServices } from '../auth/token/services.ts'
 import { badRequest, PosternError } from '../errors.ts'
 import type { Call } from '../mount/call.ts'
+import type { Mount } from '../mount/mount-table.ts'
+import { judgedPath } from '../mount/router.ts'
 import { policyKey } from '../policy/stored-policy.ts'
 import type { Barrier } from '../seal/barrier.ts'
 import type { GenerateRoot } from '../seal/generate-root.ts'
@@ -73,6 +75,7 @@ export function sysServices(options: SysParts): SysServices {
     checkMountOptions: (_type, mountOptions) => checkCompat(mountOptions, server.allowsCompat2015),
     mountTable: () => currentMounts(store, cache),
     emptyMount: (uuid) => revocation.emptyMount(uuid),
+    policyPath: (_call, path) => policyPath(parts, path),
     aclOf: async (call, token) =>
       aclOf(await currentConfig(store, cache), token.policies, call.now),
     isRoot: (token) => token.policies.includes('root'),
@@ -99,14 +102,29 @@ function checkCompat(options: ReadonlyMap<string, string>, isAllowed: boolean): 
   }
 }
 
-/** Without a token, only the paths that need none. */
+async function policyPath(parts: Parts, path: string): Promise<string> {
+  const found = (await currentMounts(parts.store, parts.cache)).route(path)
+  const match = found && parts.backends.get(found.mount.type)?.router.match(found.rest, 'read')
+  return match ? judgedPath(match, path, found.rest) : path
+}
+
+/** Of the mounts that the caller may see; without a token, only the paths that need none. */
 async function openApi(parts: Parts, call: Call): Promise<Record<string, unknown>> {
   const table = await currentMounts(parts.store, parts.cache)
-  const mounted = table.all().flatMap((mount) => {
-    const paths = parts.backends.get(mount.type)?.backend.paths ?? []
-    const shown = call.caller ? paths : paths.filter((path) => path.auth !== undefined)
-    return shown.map((path) => ({ mountPath: mount.path, path }))
-  })
+  const config = await currentConfig(parts.store, parts.cache)
+  const acl = call.caller && (await aclOf(config, call.caller.policies, call.now))
+  const isVisible = (mount: Mount) =>
+    mount.path === 'sys/' ||
+    mount.config.listingVisibility === 'unauth' ||
+    (acl?.reachesInto(mount.path) ?? false)
+  const mounted = table
+    .all()
+    .filter(isVisible)
+    .flatMap((mount) => {
+      const paths = parts.backends.get(mount.type)?.backend.paths ?? []
+      const shown = call.caller ? paths : paths.filter((path) => path.auth !== undefined)
+      return shown.map((path) => ({ mountPath: mount.path, path }))
+    })
   return openApiOf(mounted)
 }
 
@@ -151,6 +169,7 @@ export function tokenServices(parts: Parts, revocation: Revocation): TokenServic
       return token !== undefined || ending !== undefined
     },
     policyExists: async (name) => {
+      if (!/^[\x21-\x7e]+$/.test(name)) return false
       const [entry] = await store.get([policyKey(name)])
       return entry !== undefined
     },

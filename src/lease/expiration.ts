@@ -34,7 +34,9 @@ export class Expiration {
   start(): void {
     this.stop()
     this.#timer = setInterval(() => {
-      this.#sweeping = this.#sweeping.then(() => this.sweep()).catch(() => {})
+      this.#sweeping = this.#sweeping
+        .then(() => this.sweep())
+        .catch((error: unknown) => this.#options.onFailure('', error))
     }, PERIOD_MS)
     this.#timer.unref()
   }

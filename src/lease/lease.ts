@@ -83,6 +83,8 @@ export function leaseRenewal(lease: StoredLease, expiresAt: number, now: number)
 }
 
 export async function readLease(store: Store, id: string): Promise<StoredLease | undefined> {
+  // Ids are made of canonical paths: nothing else can be one, and the store refuses some of it.
+  if (!/^[\x20-\x7e]{1,1024}$/.test(id)) return undefined
   const [entry] = await store.get([leaseKey(id)])
   return entry && decodeLease(id, entry)
 }

@@ -9,7 +9,7 @@ import type { Operation } from './operation.ts'
 
 export type Run<F extends Fields> = (call: Call<F>) => Promise<Outcome> | Outcome
 
-export type NamePattern = 'role' | 'issuer' | 'segment' | 'rest'
+export type NamePattern = 'role' | 'issuer' | 'visible' | 'segment' | 'rest'
 
 /** How a name in a pattern is spelled: ASCII, anchored, linear, and run on at most 512 characters. */
 export const namePatterns: Readonly<Record<NamePattern, RegExp>> = {
@@ -17,6 +17,8 @@ export const namePatterns: Readonly<Record<NamePattern, RegExp>> = {
   role: /^[A-Za-z0-9_](?:[A-Za-z0-9_.@-]*[A-Za-z0-9_])?$/,
   /** The same without `@`. */
   issuer: /^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?$/,
+  /** One segment of visible ASCII. */
+  visible: /^[!-.0-~]+$/,
   /** One segment of any spelling. */
   segment: /^[^/]+$/,
   /** Everything that is left, slashes included. */
@@ -31,6 +33,8 @@ export interface PathDeclaration<F extends Fields> {
   readonly pattern: string
   /** Spelling of the names in the pattern; `segment` (or `rest` for `:name*`) where absent. */
   readonly names?: Readonly<Record<string, NamePattern>>
+  /** Names that mean the same in capitals: policies are judged by their small letters (CVE-2025-5999). */
+  readonly foldsCase?: readonly string[]
   readonly fields: F
   readonly operations: Partial<Record<Exclude<Operation, 'help'>, Run<F>>>
   /** Says whether the thing exists: then a write is judged as `create` or `update`. Without it every write is `update`. */

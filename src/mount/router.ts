@@ -11,6 +11,20 @@ export interface Match {
   readonly names: ReadonlyMap<string, string>
 }
 
+/** A path as policies judge it: names that mean the same in capitals stand in small letters. `rest` is its end. */
+export function judgedPath({ path, names }: Match, requestPath: string, rest: string): string {
+  if (!path.foldsCase) return requestPath
+  const folded = new Map(
+    path.foldsCase.map((name) => [names.get(name), asciiLowerCase(names.get(name) ?? '')]),
+  )
+  const judged = rest.split('/').map((segment) => folded.get(segment) ?? segment)
+  return requestPath.slice(0, requestPath.length - rest.length) + judged.join('/')
+}
+
+function asciiLowerCase(text: string): string {
+  return text.replace(/[A-Z]+/g, (capitals) => capitals.toLowerCase())
+}
+
 interface Segment {
   readonly literal?: string
   readonly name?: string

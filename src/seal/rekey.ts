@@ -45,6 +45,11 @@ export interface RekeyUpdate extends RekeyStatus {
   readonly complete: boolean
   /** The new shares, once. */
   readonly keys?: readonly Buffer[]
+  /**
+   * Replaces the keys: to call when the new shares are sure to reach somebody. Until then, and if it is never called, the
+   * present shares stay valid. Absent where nothing is to be replaced yet.
+   */
+  readonly install?: () => Promise<void>
 }
 
 /** What `sys/rekey/verify` shows. */
@@ -182,10 +187,12 @@ export class Rekey {
     if (requireVerification) {
       const quorum = new Quorum(config.threshold)
       attempt.details.pending = { sealKey, proof, nonce: quorum.nonce, quorum }
-    } else {
-      await this.#install(attempt, sealKey, proof)
+      return { ...statusOf(attempt, required), complete: true, keys }
     }
-    return { ...statusOf(attempt, required), complete: true, keys }
+    const status = statusOf(attempt, required)
+    this.#drop(attempt)
+    const install = () => this.#serial.run(() => this.#install(attempt, sealKey, proof))
+    return { ...status, complete: true, keys, install }
   }
 
   async #install(attempt: Attempt<Details>, sealKey: KeyObject, proof: SealKeyProof) {

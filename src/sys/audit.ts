@@ -106,6 +106,8 @@ function headerPaths(services: SysServices): Path[] {
     }),
     declarePath({
       pattern: 'config/auditing/request-headers/:header',
+      names: { header: 'visible' },
+      foldsCase: ['header'],
       fields: {
         header: { type: 'lowercase', description: 'Name of the header.' },
         hmac: { type: 'bool', description: 'Writes a hash of the value.' },

@@ -66,7 +66,11 @@ async function answer(
   const paths = call.fields.paths.length > 0 ? call.fields.paths : call.fields.path
   if (paths.length === 0) throw badRequest('paths must be supplied')
   const acl = await services.aclOf(call, token)
-  const found = new Map(paths.map((path) => [path, acl.capabilities(path.replace(/^\/+/, ''))]))
+  const found = new Map<string, string[]>()
+  for (const path of paths) {
+    const judged = await services.policyPath(call, path.replace(/^\/+/, ''))
+    found.set(path, acl.capabilities(judged))
+  }
   const only = found.size === 1 ? [...found.values()][0] : undefined
   return { data: { ...Object.fromEntries(found), ...(only ? { capabilities: only } : {}) } }
 }

@@ -101,7 +101,7 @@ function rekeyPaths(services: SysServices): Path[] {
             requireVerification: fields.require_verification,
             key: fields.key,
           })
-          return bare(updateBody(status))
+          return updated(status)
         },
         delete: async (call) => {
           await rekey.cancel(requester(call), call.fields.nonce)
@@ -118,7 +118,7 @@ function rekeyPaths(services: SysServices): Path[] {
       fields: shareFields,
       operations: {
         update: async (call) =>
-          bare(updateBody(await rekey.update(requester(call), call.fields.nonce, call.fields.key))),
+          updated(await rekey.update(requester(call), call.fields.nonce, call.fields.key)),
       },
       ...byShares,
       synopsis: 'Takes one key share of a rekey.',
@@ -151,6 +151,12 @@ function rekeyPaths(services: SysServices): Path[] {
 }
 
 const bare = (body: unknown): Outcome => ({ bare: { body } })
+
+/** The keys are replaced behind the answer's audit line: an answer that is withheld loses no shares. */
+function updated(status: RekeyUpdate): Outcome {
+  const { install } = status
+  return { ...bare(updateBody(status)), ...(install ? { afterwards: install } : {}) }
+}
 
 function statusBody(status: RekeyStatus): Record<string, unknown> {
   return {

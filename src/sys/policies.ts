@@ -41,6 +41,8 @@ export function policyPaths(services: SysServices): Path[] {
     }),
     declarePath({
       pattern: 'policies/acl/:name',
+      names: { name: 'visible' },
+      foldsCase: ['name'],
       fields: policyFields,
       operations: writeOperations(services, 'policy'),
       synopsis: 'Reads, writes or deletes a policy.',
@@ -56,6 +58,8 @@ export function policyPaths(services: SysServices): Path[] {
     }),
     declarePath({
       pattern: 'policy/:name',
+      names: { name: 'visible' },
+      foldsCase: ['name'],
       fields: policyFields,
       operations: writeOperations(services, 'rules'),
       topLevelCopy: true,

@@ -48,6 +48,7 @@ export async function readByAccessor(
   accessor: string,
   now: number,
 ): Promise<StoredToken | undefined> {
+  if (!/^[A-Za-z0-9]{1,64}$/.test(accessor)) return undefined
   const [entry] = await store.get([accessorKey(accessor)])
   if (!entry) return undefined
   const token = await readToken(store, decodeRecord<{ id: string }>(entry.value).id)

@@ -200,3 +200,44 @@ describe('protocols 3.3: parameters in policies', () => {
     assert.equal((await refusalOf(refused)).status, 403)
   })
 })
+
+describe('a name that means the same in capitals is judged by its small letters (CVE-2025-5999)', () => {
+  const policy = `
+    path "sys/policies/acl/*" { capabilities = ["read", "update", "delete"] }
+    path "sys/policies/acl/admin" { capabilities = ["deny"] }
+    path "sys/policy/*" { capabilities = ["read", "update", "delete"] }
+    path "sys/policy/admin" { capabilities = ["deny"] }
+    path "sys/capabilities-self" { capabilities = ["update"] }`
+
+  for (const door of ['sys/policies/acl', 'sys/policy']) {
+    for (const name of ['admin', 'ADMIN', 'Admin']) {
+      test(`a denied policy can't be reached as ${door}/${name}`, async () => {
+        const token = await tokenWith(server, policy)
+        const text = { policy: 'path "*" { capabilities = ["sudo"] }' }
+        for (const operation of ['read', 'update', 'delete'] as const) {
+          const refusal = await refusalOf(
+            server.send(operation, `${door}/${name}`, text, { token }),
+          )
+          assert.equal(refusal.status, 403)
+        }
+        const paths = { path: `${door}/${name}` }
+        const { data } = await server.call('update', 'sys/capabilities-self', paths, { token })
+        assert.deepEqual(data?.['capabilities'], ['deny'])
+      })
+    }
+    test(`a name with blanks is no path under ${door}`, async () => {
+      const refusal = await refusalOf(server.send('read', `${door}/ admin`))
+      assert.equal(refusal.status, 404)
+    })
+  }
+})
+
+test('names that no lease, accessor or policy can have are unknown, not an error', async () => {
+  const lease = await refusalOf(server.send('update', 'sys/leases/lookup', { lease_id: '\0' }))
+  assert.equal(lease.status, 400)
+  for (const path of ['auth/token/lookup-accessor', 'auth/token/renew-accessor']) {
+    assert.equal((await refusalOf(server.send('update', path, { accessor: '\0' }))).status, 400)
+  }
+  const { warnings } = await server.call('update', 'auth/token/create', { policies: ['\0'] })
+  assert.match(String(warnings), /does not exist/)
+})

@@ -36,7 +36,8 @@ async function rekeyed(seal: Seal, shares: readonly string[], threshold = 2): Pr
   const rekey = new Rekey(seal, new HandClock())
   const { nonce } = await rekey.begin(sudo, { shares: 3, threshold })
   await rekey.update(stranger, nonce, shares[0] as string)
-  const { keys } = await rekey.update(stranger, nonce, shares[1] as string)
+  const { keys, install } = await rekey.update(stranger, nonce, shares[1] as string)
+  await install?.()
   return hex(keys)
 }
 
@@ -56,6 +57,7 @@ describe('rekey', () => {
     const again = await rekey.update(sudo, nonce, shares[2] as string)
     assert.equal(again.progress, 1)
     const done = await rekey.update(sudo, nonce, shares[0] as string)
+    await done.install?.()
     const made = hex(done.keys)
     assert.deepEqual([done.complete, new Set(made).size], [true, 5])
     assert.equal((await rekey.status(sudo)).started, false)
@@ -118,7 +120,9 @@ describe('rekey', () => {
     await rekey.update(sudo, verified.nonce, first)
     const waiting = await rekey.update(sudo, verified.nonce, second)
     const other = await rekey.begin(stranger, { shares: 1, threshold: 1, key: first })
-    assert.equal((await rekey.update(stranger, other.nonce, second)).complete, true)
+    const replaced = await rekey.update(stranger, other.nonce, second)
+    assert.equal(replaced.complete, true)
+    await replaced.install?.()
     const [key = ''] = hex(waiting.keys)
     assert.equal(
       await refusalOf(rekey.verify(sudo, waiting.verificationNonce, key)),

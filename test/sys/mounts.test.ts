@@ -366,7 +366,7 @@ describe('internal/ui', () => {
     assert.deepEqual(root, { root: true })
   })
 
-  test('the OpenAPI document holds every path, and for nobody the open ones', async () => {
+  test('the OpenAPI document holds what the caller may see: for nobody the open paths of open mounts', async () => {
     const paths = async (token: string) => {
       const answer = await server.send('read', 'sys/internal/specs/openapi', {}, { token })
       assert.equal(answer.kind, 'bare')
@@ -375,6 +375,14 @@ describe('internal/ui', () => {
     const all = await paths(server.rootToken)
     const open = await paths('')
     assert.ok(all.includes('/ssh/creds/{role}') && all.includes('/sys/mounts/{path}'))
-    assert.ok(open.includes('/ssh/verify') && !open.includes('/ssh/creds/{role}'))
+    assert.ok(open.includes('/sys/health') && !open.some((path) => path.startsWith('/ssh/')))
+    await server.send('update', 'sys/mounts/ssh/tune', { listing_visibility: 'unauth' })
+    const listed = await paths('')
+    assert.ok(listed.includes('/ssh/verify') && !listed.includes('/ssh/creds/{role}'))
+    await server.send('update', 'sys/mounts/ssh/tune', { listing_visibility: '' })
+    const stranger = await paths(
+      await tokenWith(server, 'path "other/*" { capabilities = ["read"] }'),
+    )
+    assert.ok(!stranger.some((path) => path.startsWith('/ssh/')))
   })
 })

@@ -115,7 +115,7 @@ function refuseDebugging(isDev: boolean): void {
   if (process.report) process.report.excludeEnv = true
   if (isDev) return
   const flag = process.execArgv.find((argument) =>
-    /^--(inspect|heapsnapshot|heap-prof|cpu-prof)/.test(argument),
+    /^--(inspect|heapsnapshot|heap-prof|cpu-prof|tls-keylog|trace-tls)/.test(argument),
   )
   if (flag !== undefined)
     throw new UsageError(`node was started with ${flag}, which would expose keys`)
