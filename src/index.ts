@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import manifest from '../package.json' with { type: 'json' }
 import { AuditBroker } from './audit/broker.ts'
+import { parseDeviceOptions } from './audit/options.ts'
 import { systemClock } from './clock.ts'
 import { groupIdOf, userIdOf } from './config/account.ts'
 import { readSealKey } from './config/seal-key.ts'
@@ -54,10 +55,11 @@ export interface PosternServer {
 export async function createServer(options: CreateServerOptions): Promise<PosternServer> {
   const { config } = options
   const log = createServerLog({ level: config.logLevel, format: config.logFormat, ...options.log })
+  checkAuditDevices(config)
   const store = await openStore(config)
   const audit = new AuditBroker({
     clock: systemClock,
-    auditDir: options.dev ? 'any' : config.auditDir,
+    auditDir: options.dev ? 'any' : config.auditDir && path.resolve(config.auditDir),
     log,
   })
   const core = new Core({
@@ -114,6 +116,18 @@ export async function createServer(options: CreateServerOptions): Promise<Poster
   } catch (error) {
     await store.close()
     throw error
+  }
+}
+
+/** A wrong option is told at start, not at the unseal that would open the device. */
+function checkAuditDevices({ auditDevices }: ServerConfig): void {
+  for (const { type, path: name, options } of auditDevices) {
+    try {
+      parseDeviceOptions(type, Object.fromEntries(options))
+    } catch (cause) {
+      const reason = (cause as Error).message
+      throw new PosternError('invalid_config', `audit device "${name}": ${reason}`)
+    }
   }
 }
 

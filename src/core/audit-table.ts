@@ -77,7 +77,7 @@ export function auditServices({ store, cache, devices }: AuditTableOptions): Aud
   }
   const write = (table: AuditTable): Outcome => ({
     writes: [{ key: AUDIT_KEY, value: encodeRecord(table) }],
-    afterwards: async () => {
+    followUp: async () => {
       devices.setRequestHeaders(new Map(table.headers))
       await devices.configure(table.devices)
     },

@@ -199,6 +199,7 @@ export class Core {
       observeSeal: (entry) => seal.observe(entry),
       hmac: (secret) => seal.barrier.hmac(secret),
       revokeToken: (tokenId) => this.#revocation.revokeToken(tokenId),
+      inBackground: (work) => this.#background.run(work),
       undoLater: (keys) => this.#background.deleteLater(keys),
     }
   }

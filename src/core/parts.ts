@@ -48,6 +48,8 @@ export interface Parts {
   hmac(secret: string): string
   /** Revokes a token and all below it. */
   revokeToken(tokenId: string): Promise<void>
+  /** Runs it without anybody waiting; a failure goes to the log. */
+  inBackground(work: () => Promise<void>): void
   /** Keeps trying to delete what could not be undone at once. */
   undoLater(keys: readonly string[]): void
 }

@@ -124,9 +124,15 @@ export class Pipeline {
       await commitRequest(parts, validated, answered)
     }
     const { issuedKeys, response, token } = answered
-    await this.#auditResponse(attempt, response, issuedKeys, token)
+    try {
+      await this.#auditResponse(attempt, response, issuedKeys, token)
+    } catch (error) {
+      if (outcome?.followUp) parts.inBackground(outcome.followUp)
+      throw error
+    }
     if (outcome?.missed) this.#chargeMiss(attempt)
     await outcome?.afterwards?.()
+    await outcome?.followUp?.()
     return response
   }
 

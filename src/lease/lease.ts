@@ -36,7 +36,7 @@ export const leaseKey = (id: string): string => LEASE_PREFIX + id
 export const heldPrefix = (tokenId: string): string => `held/${tokenId}/`
 
 /** Sorts by time: twelve hex digits of milliseconds last until the year 10889. */
-export function expiryKey(expiresAt: number, id: string): string {
+function expiryKey(expiresAt: number, id: string): string {
   return `${EXPIRY_PREFIX}${expiresAt.toString(16).padStart(TIME_DIGITS, '0')}/${id}`
 }
 

@@ -160,6 +160,8 @@ export interface Outcome {
   readonly replay?: string
   /** Runs after the answer's audit line, before the answer leaves: what could not be audited otherwise (seal). */
   readonly afterwards?: () => Promise<void>
+  /** The rest of what the commit began (unmount): like `afterwards`, but also when the answer could not be audited. */
+  readonly followUp?: () => Promise<void>
   /** Keys among `writes` that hold what this request issued: deleted again when its answer can't be audited. */
   readonly issuedKeys?: readonly string[]
 }

@@ -42,7 +42,7 @@ export type SealSettings =
 export type FirstRecords = (barrier: Barrier) => Promise<readonly Write[]>
 
 /** Checks what can be refused without looking at the store; 400 with the texts that clients know. */
-export function sealConfigOf(request: InitRequest, settings: SealSettings): SealConfig {
+function sealConfigOf(request: InitRequest, settings: SealSettings): SealConfig {
   const recovery = namesGiven({
     recovery_shares: request.recoveryShares,
     recovery_threshold: request.recoveryThreshold,

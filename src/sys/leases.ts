@@ -70,7 +70,7 @@ export function leasePaths(services: SysServices): Path[] {
           description: '"irrevocable" counts those that could not be ended.',
         },
       },
-      operations: { read: (call) => count(services, call.fields.type) },
+      operations: { read: (call) => count(services, call, call.fields.type) },
       synopsis: 'Counts the leases.',
       description: 'All, and by mount.',
     }),
@@ -198,13 +198,14 @@ async function finish(
   return { status: 202, afterwards: () => Promise.resolve(services.leases.inBackground(work)) }
 }
 
-async function count(services: SysServices, type: string): Promise<Outcome> {
+async function count(services: SysServices, call: Call, type: string): Promise<Outcome> {
+  const table = await services.mountTable(call)
   const counts = new Map<string, number>()
   let total = 0
   if (type !== 'irrevocable') {
     for await (const key of keysUnder(services.store, LEASE_PREFIX)) {
       const id = key.slice(LEASE_PREFIX.length)
-      const mount = id.slice(0, id.indexOf('/') + 1)
+      const mount = table.route(id)?.mount.path ?? id.slice(0, id.indexOf('/') + 1)
       counts.set(mount, (counts.get(mount) ?? 0) + 1)
       total++
     }

@@ -193,7 +193,7 @@ async function disable(services: SysServices, kind: Kind, call: PathCall): Promi
   // Marked first: from then on nothing can be leased under it, and what is leased can be ended for good.
   return {
     ...writeTable(table.with({ ...mount, unmounting: true })),
-    afterwards: () => services.emptyMount(mount.uuid, mount.path),
+    followUp: () => services.emptyMount(mount.uuid, mount.path),
   }
 }
 

@@ -91,7 +91,7 @@ async function remount(
     ...writeTable(table.with({ ...mount, path: to })),
     data: { migration_id: id },
     warnings: [`The mount is moved; the leases made at ${JSON.stringify(from)} are being ended.`],
-    afterwards: async () => {
+    followUp: async () => {
       try {
         await services.leases.revokePrefix(from, false)
         migration.status = 'success'

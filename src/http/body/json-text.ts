@@ -19,7 +19,7 @@ export type JsonFields = ReadonlyMap<string, unknown>
 const NO_FIELDS: JsonFields = new Map()
 
 /** Refuses, before anything is built from it, text that is deep or has very many parts. The text may still be no JSON. */
-export function checkComplexity(text: Uint8Array): void {
+function checkComplexity(text: Uint8Array): void {
   let depth = 0
   let strings = 0
   let values = 0
