@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, suite, test } from 'node:test'
+import { type Api, apiOf } from '../support/api.ts'
 import { type RunningServer, startDevServer } from '../support/server.ts'
 import { logInWithPassword, makeUser, type PrivateSshd, startSshd } from '../support/sshd.ts'
-import { type Api, apiOf } from './api.ts'
 
 const HOST_PROGRAM = path.resolve(import.meta.dirname, '../../bin/postern-host.js')
 const ALICE = `ptest-a${process.pid}`
@@ -30,8 +30,8 @@ suite('a login with a one-time password', () => {
   before(async () => {
     for (const user of [ALICE, BOB]) resources.use(makeUser(user))
     server = resources.adopt(await startDevServer(), async (running) => void (await running.stop()))
-    root = apiOf(server.address)
-    anybody = apiOf(server.address, null)
+    root = apiOf(server.address, 'root')
+    anybody = apiOf(server.address, '')
     const helper = `${process.execPath} ${HOST_PROGRAM} verify-otp -dev -config=FOLDER/host.hcl`
     sshd = resources.use(
       await startSshd({
@@ -67,13 +67,13 @@ suite('a login with a one-time password', () => {
   const helperLog = () => readFileSync(path.join(sshd.folder, 'helper.log'), 'utf8')
 
   async function expectStatus(status: number, answer: ReturnType<Api>): Promise<void> {
-    const { status: actual, text } = await answer
-    assert.equal(actual, status, text)
+    const { status: actual, body } = await answer
+    assert.equal(actual, status, JSON.stringify(body))
   }
 
   async function issueOtp({ username = ALICE, ip = '127.0.0.1', role = 'otp' } = {}) {
-    const { status, body, text } = await root('PUT', `ssh/creds/${role}`, { username, ip })
-    assert.equal(status, 200, text)
+    const { status, body } = await root('PUT', `ssh/creds/${role}`, { username, ip })
+    assert.equal(status, 200, JSON.stringify(body))
     assert.equal(body.data.key_type, 'otp')
     issued.push(body.data.key)
     return body.data.key as string
@@ -114,7 +114,7 @@ suite('a login with a one-time password', () => {
     const otp = await issueOtp({ ip: ELSEWHERE })
     await assertRefused(ALICE, otp, /another IP/)
     const there = await anybody('PUT', 'ssh/verify', { otp, username: ALICE, ips: [ELSEWHERE] })
-    assert.equal(there.status, 200, there.text)
+    assert.equal(there.status, 200, JSON.stringify(there.body))
     assert.deepEqual(there.body.data, { ip: ELSEWHERE, role_name: 'otp', username: ALICE })
   })
 

@@ -8,7 +8,7 @@ const START_TIMEOUT_MS = 20_000
 const STOP_TIMEOUT_MS = 15_000
 
 export interface RunningServer {
-  /** `http://127.0.0.1:PORT`, as the server printed it. */
+  /** `http://127.0.0.1:PORT` or `unix:///PATH`, as the server printed it first. */
   readonly address: string
   readonly pid: number
   /** What the server has written to stdout and stderr so far. */
@@ -29,17 +29,16 @@ interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
   /** The launcher to run; this checkout's own by default. */
   readonly bin?: string
+  /** Flags of node itself. */
+  readonly nodeArgs?: readonly string[]
 }
 
 /** Rejects, with everything that was printed, when no address is announced in time. */
 export async function startServer(
   args: readonly string[],
-  { env = {}, bin = BIN }: StartOptions = {},
+  options: StartOptions = {},
 ): Promise<RunningServer> {
-  const child = spawn(process.execPath, [bin, 'server', ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...env },
-  })
+  const child = spawnServer(args, options)
   let output = ''
   const address = await new Promise<string>((resolve, reject) => {
     const fail = (reason: string): void => reject(new Error(`the server ${reason}:\n${output}`))
@@ -49,13 +48,13 @@ export async function startServer(
     }, START_TIMEOUT_MS)
     const read = (chunk: Buffer): void => {
       output += chunk.toString('utf8')
-      const match = /API address: (https?:\/\/\S+)/.exec(output)
+      const match = /API address: ((?:https?|unix):\/\/\S+)/.exec(output)
       if (!match?.[1]) return
       clearTimeout(timer)
       resolve(match[1])
     }
-    child.stdout.on('data', read)
-    child.stderr.on('data', read)
+    child.stdout?.on('data', read)
+    child.stderr?.on('data', read)
     child.on('exit', (code, signal) => {
       clearTimeout(timer)
       fail(`ended with ${signal ?? code}`)
@@ -70,6 +69,35 @@ export async function startServer(
       await end(child, 'SIGKILL')
     },
   }
+}
+
+/** A server that is not to start: its exit code, and all that it wrote. */
+export async function failToStart(
+  args: readonly string[],
+  options: StartOptions = {},
+): Promise<{ readonly code: number | null; readonly output: string }> {
+  const child = spawnServer(args, options)
+  let output = ''
+  const read = (chunk: Buffer): void => {
+    output += chunk.toString('utf8')
+    if (output.includes('API address')) child.kill('SIGKILL')
+  }
+  child.stdout?.on('data', read)
+  child.stderr?.on('data', read)
+  const timer = setTimeout(() => child.kill('SIGKILL'), START_TIMEOUT_MS)
+  await once(child, 'close')
+  clearTimeout(timer)
+  return { code: child.exitCode, output }
+}
+
+function spawnServer(
+  args: readonly string[],
+  { env = {}, bin = BIN, nodeArgs = [] }: StartOptions,
+): ChildProcess {
+  return spawn(process.execPath, [...nodeArgs, bin, 'server', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  })
 }
 
 async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
