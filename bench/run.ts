@@ -108,7 +108,9 @@ listener "tcp" {
   tls_disable = true
 }
 audit "file" "file" {
-  file_path = "${home}/audit.log"
+  options {
+    file_path = "${home}/audit.log"
+  }
 }
 `,
   )
