@@ -49,8 +49,10 @@ export async function runServer(words: readonly string[]): Promise<number> {
       ...(flags.dev ? { dev: { rootTokenId: flags.rootTokenId } } : {}),
     })
     for (const warning of warnings) server.log.warn({}, warning)
+    const ended = untilSignal(server, config.pidFile)
+    // Who waits for the address may read the process id and send signals from then on.
     announce(server, flags.dev)
-    return await untilSignal(server, config.pidFile)
+    return await ended
   } catch (error) {
     if (!(error instanceof PosternError || error instanceof UsageError)) throw error
     const cause =
