@@ -37,11 +37,16 @@ export async function runScript(script, args) {
   await import(pathToFileURL(script).href)
 }
 
-/** A server starts with the debugger's signal switched off, and one pool thread a core for RSA signing. */
+/**
+ * A server starts with the debugger's signal switched off, reports without the environment, and one pool thread a
+ * core for RSA signing (protocols 6.1).
+ */
 function serverStart(script, args) {
   const threads = process.env.UV_THREADPOOL_SIZE ?? String(Math.max(4, availableParallelism()))
   const env = { ...process.env, POSTERN_LAUNCHED: '1', UV_THREADPOOL_SIZE: threads }
-  return { env, argv: ['--disable-sigusr1', ...process.execArgv, script, ...args] }
+  // Set at run time, the second one would not reach the store's thread, which a report shows too.
+  const flags = ['--disable-sigusr1', '--report-exclude-env']
+  return { env, argv: [...flags, ...process.execArgv, script, ...args] }
 }
 
 /**
