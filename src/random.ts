@@ -14,16 +14,30 @@ const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 export function base62(length: number): string {
   let text = ''
   while (text.length < length) {
-    if (used === POOL_BYTES) {
-      randomFillSync(pool)
-      used = 0
-    }
+    if (used === POOL_BYTES) refill()
     const byte = pool[used] as number
     pool[used++] = 0
     // 248 = 4 * 62: larger bytes would favour the first letters.
     if (byte < 248) text += BASE62[byte % 62]
   }
   return text
+}
+
+/** Random bytes for what is no key, GCM nonce or salt, at most 1 KB: serials, one-time passwords, certificate nonces. */
+export function pooledBytes(length: number): Buffer {
+  if (length > POOL_BYTES / 4) throw new RangeError('too many bytes for the pool')
+  if (used + length > POOL_BYTES) refill()
+  const end = used + length
+  const bytes = Buffer.alloc(length)
+  pool.copy(bytes, 0, used, end)
+  pool.fill(0, used, end)
+  used = end
+  return bytes
+}
+
+function refill(): void {
+  randomFillSync(pool)
+  used = 0
 }
 
 /** A random UUID (version 4) in lower case. */

@@ -2,7 +2,7 @@
 import { badRequest, SshFormatError } from '../../../errors.ts'
 import type { Call, Outcome } from '../../../mount/call.ts'
 import { declarePath, type Path } from '../../../mount/path.ts'
-import { secretBytes } from '../../../random.ts'
+import { pooledBytes } from '../../../random.ts'
 import { encodeAuthorizedKey, parseAuthorizedKey } from '../../../ssh/authorized-keys.ts'
 import { signCertificate } from '../../../ssh/certificate.ts'
 import { hexFingerprint } from '../../../ssh/fingerprint.ts'
@@ -42,6 +42,7 @@ export async function certify(call: Call, terms: Terms, subject: PublicKey): Pro
       ...fields,
       subject,
       serial,
+      nonce: pooledBytes(NONCE_BYTES),
       keyId: keyId === '' ? formatKeyId(role.keyIdFormat, values) : keyId,
       allowEmptyPrincipals: role.allowEmptyPrincipals,
     }),
@@ -56,9 +57,12 @@ export async function certify(call: Call, terms: Terms, subject: PublicKey): Pro
   }
 }
 
+/** PROTOCOL.certkeys leaves the length open; OpenSSH makes 32. */
+const NONCE_BYTES = 32
+
 /** Random, and never 0: that is the serial of certificates without one. */
 function newSerial(): bigint {
-  return secretBytes(8).readBigUInt64BE() || 1n
+  return pooledBytes(8).readBigUInt64BE() || 1n
 }
 
 /** What the format refuses came from the request or the role. */

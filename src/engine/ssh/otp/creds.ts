@@ -3,7 +3,7 @@ import { formatDuration } from '../../../duration.ts'
 import { badRequest, refused } from '../../../errors.ts'
 import type { Call, LeaseRef, MountPoint, Outcome } from '../../../mount/call.ts'
 import { declarePath, type LeasedData, type Path } from '../../../mount/path.ts'
-import { secretBytes } from '../../../random.ts'
+import { pooledBytes } from '../../../random.ts'
 import { encodeRecord } from '../../../storage/view.ts'
 import { type Address, parseAddress } from '../address.ts'
 import type { IsCompat2015 } from '../compat.ts'
@@ -98,7 +98,7 @@ function grant(
 
 /** 128 random bits in the text form of a UUID: the helper on the host accepts no other form. */
 function newOtp(): string {
-  return secretBytes(16)
+  return pooledBytes(16)
     .toString('hex')
     .replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 }
