@@ -29,6 +29,12 @@ export class Hasher {
   }
 
   hash(text: string): string {
+    // Unset fields are most of what a role shows, and say nothing.
+    if (text === '') return this.remembered(text)
+    return this.#make(text)
+  }
+
+  #make(text: string): string {
     if (this.#inner === undefined) throw new Error('internal error: the audit salt is gone')
     this.#outer.write(hash('sha256', this.#inner + text, 'binary'), BLOCK_BYTES, 'binary')
     return PREFIX + hash('sha256', this.#outer, 'hex')
@@ -39,7 +45,7 @@ export class Hasher {
     const known = this.#remembered.get(text)
     if (known !== undefined) return known
     if (this.#remembered.size >= MAX_REMEMBERED) this.#remembered.clear()
-    const made = this.hash(text)
+    const made = this.#make(text)
     this.#remembered.set(text, made)
     return made
   }
