@@ -57,6 +57,8 @@ class ListeningServer implements HttpServer {
   readonly #limits: HttpLimits
   readonly #running: Running[] = []
   readonly #sockets = new Set<Socket>()
+  /** TLS connections before the end of their handshake, by both their ends. */
+  readonly #shaking = new Map<string, Socket>()
   /** Connections between two parsers. */
   readonly #held = new Set<Socket>()
   /** Connections that are refused: their parser may fail again and again. */
@@ -98,6 +100,7 @@ class ListeningServer implements HttpServer {
     const closed = this.#running.map(({ server }) => closeServer(server))
     // Node counts those that have sent nothing yet as busy.
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy()
+    for (const socket of this.#shaking.values()) socket.destroy()
     const timer = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy()
     }, graceMilliseconds)
@@ -116,6 +119,7 @@ class ListeningServer implements HttpServer {
       },
     )
     server.on('connection', (socket: Socket) => this.#track(socket))
+    if (listener.kind === 'tcp' && listener.tls) this.#trackHandshakes(server)
     server.on('request', (message, response) => answer(message, response))
     server.on('checkContinue', (message, response) => answer(message, response, true))
     server.on('checkExpectation', (message, response) => answer(message, response))
@@ -130,6 +134,15 @@ class ListeningServer implements HttpServer {
     if (this.#sockets.has(socket)) return
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
+  }
+
+  #trackHandshakes(server: Server): void {
+    server.on('connection', (socket: Socket) => {
+      const ends = endsOf(socket)
+      this.#shaking.set(ends, socket)
+      socket.once('close', () => this.#shaking.delete(ends))
+    })
+    server.on('secureConnection', (socket: Socket) => this.#shaking.delete(endsOf(socket)))
   }
 
   #failed(server: Server, error: Error, socket: Socket): void {
@@ -152,6 +165,11 @@ class ListeningServer implements HttpServer {
     this.#refused.add(socket)
     refuseConnection(socket, status)
   }
+}
+
+/** The same for a TLS socket and the one below it. */
+function endsOf({ localPort, remoteAddress, remotePort }: Socket): string {
+  return `${localPort} ${remoteAddress} ${remotePort}`
 }
 
 /** A connection on which nothing moved: its request is answered, an idle one is closed. */

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
 import fc from 'fast-check'
-import { ask, head, start } from './harness.ts'
+import { ask, Client, head, start } from './harness.ts'
+import { firstCertificate } from './tls-material.ts'
 
 test('malformed requests are refused with 400 and the connection closed', async (t) => {
   const started = await start(t)
@@ -145,6 +148,26 @@ test('closing lets requests in flight finish and cuts idle connections', async (
   assert.equal(answer?.body, '{"path":"slow/"}\n')
   assert.equal(answer.headers.get('connection'), 'close')
   await closed
+})
+
+test('closing cuts a TLS handshake that does not go on', async (t) => {
+  const tls = { load: () => firstCertificate, minVersion: 'TLSv1.2' as const }
+  const listener = { tls: { ...tls, requireClientCertificate: false } }
+  const { server, port } = await start(t, { listener })
+  const client = new Client(connect(port, '127.0.0.1'))
+  // A record's head that announces a hello, which never comes.
+  await client.send(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00]))
+  // Accepted after it, so that the first one is known to the server.
+  const other = new Client(
+    connectTls({ port, host: '127.0.0.1', ca: firstCertificate.certificate }),
+  )
+  await other.send(head('GET /v1/sys/health'))
+  assert.equal((await other.answer())?.status, 200)
+  other.close()
+  const startedAt = performance.now()
+  await server.close(30_000)
+  assert.ok(performance.now() - startedAt < 5000, 'the handshake was waited for')
+  assert.equal(await client.end(), '')
 })
 
 test('closing cuts what has not finished when the grace is over', async (t) => {
