@@ -11,17 +11,21 @@ export interface CliRun {
   readonly errors: string
 }
 
-/** With no environment but PATH, an empty home, and what is given. */
+/** With no environment but PATH, no home, and what is given; `input` comes on stdin. */
 export function runPostern(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
+  input = '',
 ): Promise<CliRun> {
   const whole = { PATH: process.env['PATH'], HOME: '/nonexistent', ...env }
   return new Promise((resolve, reject) => {
     const options = { env: whole, timeout: TIMEOUT_MS }
-    execFile(process.execPath, [BIN, ...args], options, (error, output, errors) => {
+    const child = execFile(process.execPath, [BIN, ...args], options, (error, output, errors) => {
       if (error && typeof error.code !== 'number') reject(error)
       else resolve({ status: Number(error?.code ?? 0), output, errors })
     })
+    // It may end without reading.
+    child.stdin?.on('error', () => {})
+    child.stdin?.end(input)
   })
 }

@@ -26,7 +26,7 @@ interface SshdOptions {
   readonly settings: readonly string[]
   /** Lines of its PAM service; FOLDER stands for its folder. Without them it uses no PAM. */
   readonly pam?: readonly string[]
-  /** Files for its folder, by name. */
+  /** Files for its folder, by name; `host_key` among them is its host key, else it has one made. */
   readonly files?: Readonly<Record<string, string>>
 }
 
@@ -50,7 +50,9 @@ export async function startSshd(options: SshdOptions): Promise<PrivateSshd> {
   }
   // sshd's unprivileged part has its root there; Debian makes it when the service starts.
   mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
-  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', inFolder('host_key')])
+  if (options.files?.['host_key'] === undefined) {
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', inFolder('host_key')])
+  }
   const program = inFolder(service)
   symlinkSync('/usr/sbin/sshd', program)
   const port = await freePort()
@@ -108,15 +110,31 @@ export function logInWithPassword(
   return run('sshpass', args, { SSHPASS: password })
 }
 
+interface KeyLogin {
+  readonly key: string
+  readonly certificate: string
+  /** A file of known hosts that has to vouch for the server under the name; without it any server will do. */
+  readonly knownHosts?: { readonly file: string; readonly name: string }
+}
+
 /** With these files alone. */
 export function logInWithKey(
   sshd: PrivateSshd,
   user: string,
-  { key, certificate }: { key: string; certificate: string },
+  { key, certificate, knownHosts }: KeyLogin,
 ): Promise<Login> {
   const identity = ['-i', key, `-oCertificateFile=${certificate}`]
   const methods = ['-oBatchMode=yes', '-oIdentitiesOnly=yes', '-oIdentityAgent=none']
-  return run('ssh', [...methods, ...identity, ...sshArguments(sshd, user)], {})
+  // ssh takes the first of two values.
+  const strict = knownHosts
+    ? [
+        '-oStrictHostKeyChecking=yes',
+        '-oGlobalKnownHostsFile=none',
+        `-oUserKnownHostsFile=${knownHosts.file}`,
+        `-oHostKeyAlias=${knownHosts.name}`,
+      ]
+    : []
+  return run('ssh', [...strict, ...methods, ...identity, ...sshArguments(sshd, user)], {})
 }
 
 function sshArguments(sshd: PrivateSshd, user: string): string[] {
