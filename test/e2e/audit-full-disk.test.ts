@@ -68,7 +68,7 @@ function readLog(file: string): { lines: Line[]; pieces: string[] } {
   return { lines, pieces }
 }
 
-test('on a full disk each success has exactly its two whole lines, at 64 connections', async () => {
+test('protocols 2.2: on a full disk each success has exactly its two whole lines, at 64 connections', async () => {
   await using site = await openSite()
   const { ask, small, file } = site
   const enabled = await ask('PUT', 'sys/audit/file', { type: 'file', options: { file_path: file } })

@@ -88,7 +88,7 @@ test('Expect: 100-continue is answered before the body, and 413 instead of it', 
   await refused.end()
 })
 
-test('bodies that unfinished requests hold are bounded together, and given back', async (t) => {
+test('CVE-2024-8185: bodies that unfinished requests hold are bounded together, and given back', async (t) => {
   const started = await start(t, { limits: { maxHeldBodyBytes: 1000 } })
   const holders = Array.from({ length: 3 }, () => started.open())
   for (const holder of holders) {
