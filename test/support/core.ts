@@ -1,5 +1,6 @@
 /** A real core over the in-memory store, unsealed, for tests without a socket: time and audit are the test's. */
 import type { AuditRecord } from '../../src/audit/record.ts'
+import type { Clock } from '../../src/clock.ts'
 import { Core, type CoreOptions } from '../../src/core/core.ts'
 import type { Request } from '../../src/core/request.ts'
 import type { Envelope, Response } from '../../src/core/response.ts'
@@ -89,12 +90,42 @@ export interface SendOptions {
 export async function startTestCore(
   changes: Partial<CoreOptions> & { readonly raw?: Store } = {},
 ): Promise<TestCore> {
-  let now = Date.UTC(2026, 10, 22, 12)
-  const clock = { now: () => now }
+  const time = { now: Date.UTC(2026, 10, 22, 12) }
+  const clock = { now: () => time.now }
   const raw = changes.raw ?? (await openSqliteStore({ path: ':memory:', clock }))
   const audit = new RecordingAudit()
-  const core = new Core({
-    store: raw,
+  const core = new Core({ ...coreOptions(raw, audit, clock), ...changes })
+  const { unsealKey, rootToken } = await core.startDev(`t${base62(20)}`)
+  return {
+    ...requestsTo(core, rootToken),
+    core,
+    audit,
+    raw,
+    unsealKey,
+    rootToken,
+    advance: (milliseconds) => {
+      time.now += milliseconds
+    },
+    close: async () => {
+      await core.stop()
+      await raw.close()
+    },
+  }
+}
+
+/** Another core over the store of a first one, unsealed: the second reader of protocols 1.3. Its store stays open. */
+export async function startSecondCore(first: TestCore): Promise<TestCore> {
+  const { raw, unsealKey, rootToken } = first
+  const audit = new RecordingAudit()
+  const core = new Core(coreOptions(raw, audit, { now: () => Date.UTC(2026, 10, 22, 12) }))
+  await core.seal.unseal({ key: unsealKey })
+  const close = () => core.stop()
+  return { ...first, ...requestsTo(core, rootToken), core, audit, close }
+}
+
+function coreOptions(store: Store, audit: RecordingAudit, clock: Clock): CoreOptions {
+  return {
+    store,
     storageType: 'inmem',
     seal: { type: 'shamir' },
     clock,
@@ -108,9 +139,10 @@ export async function startTestCore(
     apiAddress: '',
     isDev: true,
     allowCompat2015: true,
-    ...changes,
-  })
-  const { unsealKey, rootToken } = await core.startDev(`t${base62(20)}`)
+  }
+}
+
+function requestsTo(core: Core, rootToken: string): Pick<TestCore, 'send' | 'call'> {
   const send: TestCore['send'] = (operation, path, data = {}, options = {}) => {
     const token = options.token ?? rootToken
     return core.handle({
@@ -127,24 +159,12 @@ export async function startTestCore(
     })
   }
   return {
-    core,
-    audit,
-    raw,
-    unsealKey,
-    rootToken,
-    advance: (milliseconds) => {
-      now += milliseconds
-    },
     send,
     call: async (operation, path, data, options) => {
       const response = await send(operation, path, data, options)
       if (response.kind !== 'envelope')
         throw new Error(`${path} answered ${response.kind} ${response.status}`)
       return response.envelope
-    },
-    close: async () => {
-      await core.stop()
-      await raw.close()
     },
   }
 }
