@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { suite, test } from 'node:test'
 import { apiOf } from '../support/api.ts'
+import { runPostern } from '../support/cli.ts'
 import { failToStart, startDevServer, startServer } from '../support/server.ts'
 import { makeSite } from '../support/site.ts'
 
@@ -47,6 +48,27 @@ test('pid_file holds the process id while the server runs, and is gone afterward
   assert.equal(readFileSync(file, 'utf8'), `${server.pid}\n`)
   assert.equal(await server.stop(), 0)
   assert.equal(existsSync(file), false)
+})
+
+test('Decision 15: the version is semantic and reads as 1.15.0, and the command tells our own', async () => {
+  const server = await startDevServer()
+  const api = apiOf(server.address, 'root')
+  const health = await api('GET', 'sys/health')
+  const seal = await api('GET', 'sys/seal-status')
+  await server.stop()
+  const manifest = path.resolve(import.meta.dirname, '../../package.json')
+  const own: string = JSON.parse(readFileSync(manifest, 'utf8')).version
+  assert.equal(health.body.version, `1.15.0+postern.${own}`)
+  assert.equal(seal.body.version, health.body.version)
+  const parts =
+    /^(\d+)\.(\d+)\.(\d+)(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/.exec(
+      health.body.version,
+    )
+  assert.deepEqual(parts?.slice(1, 4), ['1', '15', '0'])
+  const printed = await runPostern(['version'], {})
+  assert.equal(printed.status, 0, printed.errors)
+  assert.ok(printed.output.includes(own), printed.output)
+  assert.doesNotMatch(printed.output, /1\.15\.0/)
 })
 
 suite('a config that is wrong ends the command with 1 and names file, line and key', () => {
