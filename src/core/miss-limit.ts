@@ -29,6 +29,14 @@ interface Bucket {
 
 const SUMMARY_MILLISECONDS = 60_000
 
+/** Requests of one address that may be at one door at once: each could be a miss that is not charged yet. */
+const MAX_AT_DOOR = 16
+
+interface Door {
+  inside: number
+  readonly waiting: (() => void)[]
+}
+
 /** Counts misses; the caller asks `allows` before it does anything else for a request, its audit line included. */
 export class MissLimit {
   readonly #clock: Clock
@@ -38,6 +46,8 @@ export class MissLimit {
   readonly #onSummary: (summary: MissSummary) => void
   /** Least recently charged first. Absent means full. */
   readonly #buckets = new Map<string, Bucket>()
+  /** Those with somebody inside. */
+  readonly #doors = new Map<string, Door>()
   #refused = 0
   #lastRefused = { address: '', mount: '' }
   #summaryAt = Number.NEGATIVE_INFINITY
@@ -48,6 +58,24 @@ export class MissLimit {
     this.#burst = options.burst ?? 50
     this.#maxBuckets = options.maxBuckets ?? 10_000
     this.#onSummary = options.onSummary
+  }
+
+  /**
+   * Waits until few enough requests of the address are at this mount's door. Resolves to what ends the visit, to be called
+   * once the request was charged or was right.
+   */
+  async enter(address: string, mount: string): Promise<() => void> {
+    const key = keyOf(networkOf(address), mount)
+    const door = this.#doors.get(key) ?? { inside: 0, waiting: [] }
+    this.#doors.set(key, door)
+    if (door.inside >= MAX_AT_DOOR) await new Promise<void>((resolve) => door.waiting.push(resolve))
+    else door.inside++
+    return () => {
+      const next = door.waiting.shift()
+      // The place passes on without being free in between.
+      if (next) next()
+      else if (--door.inside === 0) this.#doors.delete(key)
+    }
   }
 
   /** False when the address has used up its misses at this mount: to be answered with 429. */
@@ -63,7 +91,7 @@ export class MissLimit {
     return false
   }
 
-  /** Takes one miss. Requests that ran at the same time may bring the bucket below empty, by a burst at most. */
+  /** Takes one miss. Those who were inside together may bring the bucket below empty. */
   charge(address: string, mount: string): void {
     const key = keyOf(networkOf(address), mount)
     const now = this.#clock.now()

@@ -8,7 +8,7 @@ import { USED_UP } from '../token/token.ts'
 import { answerOf, bareResponse, wrapResponse } from './answer.ts'
 import type { Reached } from './audit-line.ts'
 import { auditedResponse, auditRecord, failureLine } from './audit-line.ts'
-import type { AuthenticatedRequest, AuthorizedRequest } from './authorize.ts'
+import type { AuthenticatedRequest, AuthorizedRequest, RoutedRequest } from './authorize.ts'
 import {
   authenticate,
   checkPolicy,
@@ -41,6 +41,8 @@ interface Attempt {
   record: AuditRecord | undefined
   requestLine: Promise<void> | undefined
   useTaken: boolean
+  /** Ends the visit at an open door. */
+  leave: (() => void) | undefined
   /** The token whose last use this request took. */
   usedUpToken: string | undefined
 }
@@ -60,11 +62,13 @@ export class Pipeline {
       record: undefined,
       requestLine: undefined,
       useTaken: false,
+      leave: undefined,
       usedUpToken: undefined,
     }
     try {
       return await this.#answerOnFirmGround(attempt)
     } finally {
+      attempt.leave?.()
       if (attempt.usedUpToken !== undefined) await this.#revokeUsedUp(attempt.usedUpToken)
     }
   }
@@ -103,7 +107,7 @@ export class Pipeline {
     const opened = await checkSealed(parts, attempt.reached.request)
     const routed = await route(parts, opened)
     attempt.reached = routed
-    this.#checkMisses(routed)
+    if (routed.match?.path.chargesMisses) await this.#checkMisses(attempt, routed)
     const authenticated = await authenticate(parts, routed, attempt.useTaken)
     attempt.reached = authenticated
     this.#noteUse(attempt, authenticated)
@@ -137,14 +141,14 @@ export class Pipeline {
   }
 
   /** Unauthenticated doors are shut to an address that keeps missing (protocols 3.4): before any line is written. */
-  #checkMisses({
-    match,
-    mount,
-    request,
-  }: AuthenticatedRequest | Parameters<typeof authenticate>[1]): void {
-    if (!match?.path.chargesMisses || !mount) return
-    if (this.#parts.missLimit.allows(request.remoteAddress, mount.path)) return
-    throw new PosternError('too_many_requests')
+  async #checkMisses(attempt: Attempt, { mount, request }: RoutedRequest): Promise<void> {
+    if (!mount) return
+    const { missLimit } = this.#parts
+    if (!missLimit.allows(request.remoteAddress, mount.path)) throw tooManyMisses()
+    if (attempt.leave) return
+    attempt.leave = await missLimit.enter(request.remoteAddress, mount.path)
+    // Those before it may have missed.
+    if (!missLimit.allows(request.remoteAddress, mount.path)) throw tooManyMisses()
   }
 
   #chargeMiss({ reached: { match, mount, request } }: Attempt): void {
@@ -251,4 +255,8 @@ export class Pipeline {
     this.#parts.log.error({ err: error }, 'a request failed unexpectedly')
     return new PosternError('internal', undefined, { cause: error })
   }
+}
+
+function tooManyMisses(): PosternError {
+  return new PosternError('too_many_requests')
 }
