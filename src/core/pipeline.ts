@@ -107,7 +107,14 @@ export class Pipeline {
     const opened = await checkSealed(parts, attempt.reached.request)
     const routed = await route(parts, opened)
     attempt.reached = routed
-    if (routed.match?.path.chargesMisses) await this.#checkMisses(attempt, routed)
+    if (routed.match?.path.chargesMisses && routed.mount && !attempt.leave) {
+      this.#checkMisses(routed)
+      const { remoteAddress } = routed.request
+      attempt.leave = await parts.missLimit.enter(remoteAddress, routed.mount.path)
+      // Others may have gone first: what was read before may be of the past, and they may have missed.
+      return this.#run(attempt)
+    }
+    this.#checkMisses(routed)
     const authenticated = await authenticate(parts, routed, attempt.useTaken)
     attempt.reached = authenticated
     this.#noteUse(attempt, authenticated)
@@ -141,14 +148,10 @@ export class Pipeline {
   }
 
   /** Unauthenticated doors are shut to an address that keeps missing (protocols 3.4): before any line is written. */
-  async #checkMisses(attempt: Attempt, { mount, request }: RoutedRequest): Promise<void> {
-    if (!mount) return
-    const { missLimit } = this.#parts
-    if (!missLimit.allows(request.remoteAddress, mount.path)) throw tooManyMisses()
-    if (attempt.leave) return
-    attempt.leave = await missLimit.enter(request.remoteAddress, mount.path)
-    // Those before it may have missed.
-    if (!missLimit.allows(request.remoteAddress, mount.path)) throw tooManyMisses()
+  #checkMisses({ match, mount, request }: RoutedRequest): void {
+    if (!match?.path.chargesMisses || !mount) return
+    if (this.#parts.missLimit.allows(request.remoteAddress, mount.path)) return
+    throw new PosternError('too_many_requests')
   }
 
   #chargeMiss({ reached: { match, mount, request } }: Attempt): void {
@@ -255,8 +258,4 @@ export class Pipeline {
     this.#parts.log.error({ err: error }, 'a request failed unexpectedly')
     return new PosternError('internal', undefined, { cause: error })
   }
-}
-
-function tooManyMisses(): PosternError {
-  return new PosternError('too_many_requests')
 }
