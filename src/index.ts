@@ -215,7 +215,7 @@ export function backupStore(store: string, to: string): Promise<void> {
 export async function restoreStore(
   from: string,
   store: string,
-  options: { readonly keepTokens?: boolean } = {},
+  options: { readonly keepTokens?: boolean; readonly keepAccessor?: string | undefined } = {},
 ): Promise<string | undefined> {
   const { replaced } = await restore({ from, path: store, ...options })
   return replaced

@@ -1,6 +1,7 @@
 /** What a restored backup must not revive: spent passwords, revoked tokens, unwrapped responses (protocols 1.10). */
 import { LEASE_PREFIX, readLease } from '../lease/lease.ts'
 import { MOUNTS_KEY } from '../mount/mount-table.ts'
+import type { RestoreMark } from '../storage/backup.ts'
 import { RESTORED_KEY } from '../storage/path.ts'
 import type { Store } from '../storage/store.ts'
 import { decodeRecord, keysUnder } from '../storage/view.ts'
@@ -16,7 +17,7 @@ export async function finishRestore(
 ): Promise<void> {
   const [mark, mounts] = await store.get([RESTORED_KEY, MOUNTS_KEY])
   if (!mark || !mounts) return
-  const { keep_tokens: keepTokens } = decodeRecord<{ keep_tokens: boolean }>(mark.value)
+  const { keep_tokens: keepTokens, keep_accessor: kept } = decodeRecord<RestoreMark>(mark.value)
   for await (const key of keysUnder(store, LEASE_PREFIX)) {
     const id = key.slice(LEASE_PREFIX.length)
     const lease = await readLease(store, id)
@@ -25,7 +26,10 @@ export async function finishRestore(
   for await (const key of keysUnder(store, TOKEN_PREFIX)) {
     const id = key.slice(TOKEN_PREFIX.length)
     const token = await readToken(store, id)
-    if (!keepTokens || token?.wrapping) await revocation.revokeToken(id)
+    if (token?.wrapping || !(keepTokens || (kept !== undefined && token?.accessor === kept))) {
+      // Alone: the kept one must not go with its parent.
+      await revocation.revokeTokenAlone(id)
+    }
   }
   // Writing the mounts again takes a new generation.
   await store.commit([{ key: MOUNTS_KEY, value: mounts.value }, { key: RESTORED_KEY }], [])

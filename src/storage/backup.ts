@@ -23,6 +23,8 @@ export interface RestoreOptions {
   readonly path: string
   /** Whether tokens of the backup stay valid, those revoked since among them. */
   readonly keepTokens?: boolean
+  /** Accessor of the one token that stays valid when the others do not. */
+  readonly keepAccessor?: string | undefined
   readonly clock?: Clock
 }
 
@@ -30,6 +32,7 @@ export interface RestoreOptions {
 export interface RestoreMark {
   readonly restored_at: string
   readonly keep_tokens: boolean
+  readonly keep_accessor?: string
 }
 
 /**
@@ -56,7 +59,7 @@ export async function backUpStore({ path: file, to }: BackupOptions): Promise<vo
 export async function restoreStore(
   options: RestoreOptions,
 ): Promise<{ readonly replaced: string | undefined }> {
-  const { from, path: file, keepTokens = false, clock = systemClock } = options
+  const { from, path: file, keepTokens = false, keepAccessor, clock = systemClock } = options
   try {
     const store = realStorePath(file)
     const lock = lockStore(store)
@@ -68,6 +71,7 @@ export async function restoreStore(
         const restored: RestoreMark = {
           restored_at: new Date(now).toISOString(),
           keep_tokens: keepTokens,
+          ...(keepAccessor === undefined ? {} : { keep_accessor: keepAccessor }),
         }
         const mark = { key: RESTORED_KEY, value: Buffer.from(JSON.stringify(restored)) }
         writeToCopy(partial, [mark], now * 1000)

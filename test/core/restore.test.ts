@@ -19,10 +19,10 @@ async function start(t: { after(work: () => Promise<void>): void }): Promise<Tes
 }
 
 /** Seals, writes the mark that a restore leaves, and unseals. */
-async function restore(server: TestCore, keepTokens: boolean): Promise<void> {
+async function restore(server: TestCore, keepTokens: boolean, kept?: string): Promise<void> {
   const { core, raw, unsealKey } = server
   await core.seal.seal()
-  const mark = Buffer.from(JSON.stringify({ keep_tokens: keepTokens }))
+  const mark = Buffer.from(JSON.stringify({ keep_tokens: keepTokens, keep_accessor: kept }))
   await raw.commit([{ key: RESTORED_KEY, value: mark }], [])
   await core.seal.unseal({ key: unsealKey })
 }
@@ -65,4 +65,20 @@ test('protocols 1.10: a restore that keeps tokens still ends passwords and wrapp
   assert.deepEqual(await keysIn(server.raw, 'wrap/', 'held/', 'data/', RESTORED_KEY), [])
   const { data } = await server.call('read', 'ssh/roles/web')
   assert.equal(data?.['default_user'], 'ubuntu')
+})
+
+test('protocols 1.10: the one token that is named outlives a restore, and its parent', async (t) => {
+  const server = await start(t)
+  const parent = await tokenOf(server, {})
+  const kept = await tokenOf(server, {}, { token: parent })
+  const other = await tokenOf(server, { policies: ['default'] }, { token: kept })
+  const look = (token: string) => server.call('read', 'auth/token/lookup-self', {}, { token })
+  const before = await look(kept)
+  await restore(server, false, String(before.data?.['accessor']))
+  const after = await look(kept)
+  assert.equal(after.data?.['orphan'], true)
+  assert.deepEqual(after.data?.['policies'], ['root'])
+  for (const gone of [parent, other, server.rootToken]) {
+    assert.equal((await refusalOf(look(gone))).status, 403)
+  }
 })

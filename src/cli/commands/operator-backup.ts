@@ -37,6 +37,12 @@ export const operatorRestore: Command = {
       kind: 'bool',
       help: 'Leaves tokens of the backup valid, those revoked since among them.',
     },
+    {
+      name: 'keep-accessor',
+      kind: 'text',
+      value: 'accessor',
+      help: 'Leaves the one token of this accessor valid.',
+    },
   ],
   description:
     'The server has to be stopped. FILE is checked before anything is replaced, and what was there is kept.',
@@ -47,7 +53,12 @@ export const operatorRestore: Command = {
     if (store === undefined) throw usageFailure('no store named', 'say -store=FILE')
     const keepTokens = session.input.bool('keep-tokens') ?? false
     const { restoreStore } = await import('../../index.ts')
-    const replaced = await told('restoring', () => restoreStore(source, store, { keepTokens }))
+    const replaced = await told('restoring', () =>
+      restoreStore(source, store, {
+        keepTokens,
+        keepAccessor: session.input.text('keep-accessor'),
+      }),
+    )
     say(session, `Success! Restored ${store} from ${source}`)
     if (replaced !== undefined) say(session, `What was there before is kept as ${replaced}`)
     return 0
