@@ -11,7 +11,7 @@ export interface Encoded {
   readonly status: number
   /** Undefined where the answer has none at all. */
   readonly body: string | undefined
-  /** Undefined only for redirects without a body. */
+  /** Undefined only for redirects, which have no body. */
   readonly contentType: string | undefined
 }
 

@@ -100,7 +100,7 @@ class Exchange {
       throw badRequest('the Host header is missing')
     }
     const target = canonicalPath(message.url ?? '')
-    if (target.kind !== 'path') return this.#answerElsewhere(method, target)
+    if (target.kind !== 'path') return this.#answerElsewhere(target)
     checkNamespace(this.#namespace)
     const origin = this.#origin()
     let head = readHead(method, target.path, target.query)
@@ -170,41 +170,19 @@ class Exchange {
     this.#response.end(body)
   }
 
-  #answerElsewhere(
-    method: string,
-    target: Exclude<CanonicalTarget, { kind: 'path' }>,
-  ): Encoded | undefined {
+  #answerElsewhere(target: Exclude<CanonicalTarget, { kind: 'path' }>): Encoded | undefined {
     if (target.kind === 'invalid') throw badRequest(target.message)
-    if (target.kind === 'redirect') return this.#redirect(method, target.location)
-    if (target.path === '/') return this.#redirect(method, '/ui/')
+    if (target.kind === 'redirect') return this.#redirect(target.location)
+    if (target.path === '/') return this.#redirect('/ui/')
     if (target.path === '/robots.txt') {
       return { status: 200, body: 'User-agent: *\nDisallow: /\n', contentType: 'text/plain' }
     }
     return { status: 404, body: errorBody([]), contentType: JSON_TYPE }
   }
 
-  #redirect(method: string, location: string): undefined {
-    const readable = method === 'GET' || method === 'HEAD'
-    const answer = {
-      status: 307,
-      body:
-        method === 'GET'
-          ? `<a href="${escapeHtml(location)}">Temporary Redirect</a>.\n\n`
-          : undefined,
-      contentType: readable ? 'text/html; charset=utf-8' : undefined,
-    }
+  /** Without a body: clients follow the header (Decision 14). */
+  #redirect(location: string): undefined {
+    const answer = { status: 307, body: undefined, contentType: undefined }
     send(this.#response, answer, ['Location', location, ...(this.#headers() ?? [])])
   }
-}
-
-const HTML_ESCAPES = new Map([
-  ['&', '&amp;'],
-  ['<', '&lt;'],
-  ['>', '&gt;'],
-  ['"', '&#34;'],
-  ["'", '&#39;'],
-])
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => HTML_ESCAPES.get(character) as string)
 }

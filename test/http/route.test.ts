@@ -28,14 +28,14 @@ test('every answer carries the standard headers, 204 and errors too', async (t) 
   }
 })
 
-test('paths outside /v1/ are as recorded in http.root, http.notv1', async (t) => {
+test('paths outside /v1/ are as recorded in http.root, http.notv1; Decision 14: a redirect has no body', async (t) => {
   const started = await start(t)
   const root = await ask(started, 'GET /')
   assert.equal(root.status, 307)
   assert.equal(root.headers.get('location'), '/ui/')
-  assert.equal(root.headers.get('content-type'), 'text/html; charset=utf-8')
+  assert.equal(root.headers.get('content-type'), undefined)
   assert.equal(root.headers.get('cache-control'), 'no-store')
-  assert.equal(root.body, '<a href="/ui/">Temporary Redirect</a>.\n\n')
+  assert.equal(root.body, '')
   for (const path of ['/foo', '/ui/', '/v1', '/v2/sys/health']) {
     const answer = await ask(started, `GET ${path}`)
     assert.equal(answer.status, 404)
@@ -49,7 +49,8 @@ test('unclean paths are redirected as recorded in http.path.*', async (t) => {
   const get = await ask(started, 'GET /v1/sys//mounts?a=<b>&c')
   assert.equal(get.status, 307)
   assert.equal(get.headers.get('location'), '/v1/sys/mounts?a=<b>&c')
-  assert.equal(get.body, '<a href="/v1/sys/mounts?a=&lt;b&gt;&amp;c">Temporary Redirect</a>.\n\n')
+  assert.equal(get.headers.get('content-type'), undefined)
+  assert.equal(get.body, '')
   const put = await ask(started, 'PUT /v1//sys/policies/acl/x', ROOT, '{"a":1}')
   assert.equal(put.status, 307)
   assert.equal(put.headers.get('location'), '/v1/sys/policies/acl/x')
