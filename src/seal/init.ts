@@ -4,6 +4,7 @@ import { badRequest, PosternError } from '../errors.ts'
 import { secretBytes } from '../random.ts'
 import type { Store, Write } from '../storage/store.ts'
 import { Barrier } from './barrier.ts'
+import { encryptionsWrite } from './encryptions.ts'
 import { KEY_BYTES, wipe } from './envelope.ts'
 import { Hierarchy } from './hierarchy.ts'
 import {
@@ -89,12 +90,14 @@ export async function initialize(
   const barrier = new Barrier(store)
   barrier.open(keyring)
   const records = barrier.sealWrites(await options.firstRecords(barrier))
+  const encryptions = encryptionsWrite(keyring.currentTerm, barrier.encryptions)
   barrier.seal()
   const result = await store.commit(
     [
       ...writes,
       encodeSealConfig(config),
       encodeSealMark(newSealMark(false)),
+      encryptions,
       ...records.filter(({ key }) => !writes.some((write) => write.key === key)),
     ],
     [SEAL_CONFIG_KEY, ROOT_KEY, KEYRING_KEY].map((key) => ({ key, is: 'absent' })),
