@@ -15,11 +15,11 @@ import { isExpired } from '../token/token.ts'
 import { readByAccessor, readToken, revokingKey, tokenKey } from '../token/token-store.ts'
 import { aclOf } from './acl-cache.ts'
 import type { Background } from './background.ts'
+import { type InFlight, inFlightView } from './in-flight.ts'
 import type { Metrics } from './metrics.ts'
 import { currentConfig, currentMounts } from './mounts.ts'
 import { openApiOf } from './openapi.ts'
 import type { Parts } from './parts.ts'
-import type { Request } from './request.ts'
 import type { Revocation } from './revocation.ts'
 import { wrappingServices } from './wrapping.ts'
 
@@ -32,7 +32,7 @@ interface SysParts {
   readonly background: Background
   readonly metrics: Metrics
   readonly audit: AuditServices
-  readonly inFlight: ReadonlyMap<string, { readonly request: Request; readonly startedAt: number }>
+  readonly inFlight: InFlight
   readonly server: Omit<ServerFacts, 'clusterName'> & {
     readonly configuredClusterName: string | undefined
   }
@@ -45,7 +45,7 @@ const AUTH_METHODS: readonly string[] = []
 
 export function sysServices(options: SysParts): SysServices {
   const { parts, seal, revocation, background } = options
-  const { store, cache, clock } = parts
+  const { store, cache } = parts
   const { configuredClusterName, ...server } = options.server
   return {
     store,
@@ -86,7 +86,7 @@ export function sysServices(options: SysParts): SysServices {
     tokenByAccessor: (accessor, now) => readByAccessor(store, accessor, now),
     revokeToken: (tokenId) => revocation.revokeToken(tokenId),
     openApi: (call) => openApi(parts, call),
-    inFlight: () => inFlightView(options.inFlight, clock.now()),
+    inFlight: () => inFlightView(parts, options.inFlight),
   }
 }
 
@@ -126,31 +126,6 @@ async function openApi(parts: Parts, call: Call): Promise<Record<string, unknown
       return shown.map((path) => ({ mountPath: mount.path, path }))
     })
   return openApiOf(mounted)
-}
-
-const METHODS: Partial<Record<Request['operation'], string>> = {
-  update: 'PUT',
-  delete: 'DELETE',
-  patch: 'PATCH',
-  header: 'HEAD',
-  options: 'OPTIONS',
-}
-
-function inFlightView(
-  requests: ReadonlyMap<string, { readonly request: Request; readonly startedAt: number }>,
-  now: number,
-): Record<string, unknown> {
-  const view: Record<string, unknown> = Object.create(null)
-  for (const [id, { request, startedAt }] of requests) {
-    view[id] = {
-      start_time: new Date(startedAt).toISOString(),
-      client_remote_address: `${request.remoteAddress}:${request.remotePort}`,
-      request_path: `/v1/${request.path}`,
-      request_method: METHODS[request.operation] ?? 'GET',
-      milliseconds: now - startedAt,
-    }
-  }
-  return view
 }
 
 export function tokenServices(parts: Parts, revocation: Revocation): TokenServices {

@@ -2,11 +2,13 @@
 import type { Backend } from '../mount/path.ts'
 import { auditPaths } from './audit.ts'
 import { capabilityPaths } from './capabilities.ts'
+import { generateRootPaths } from './generate-root.ts'
 import { internalPaths } from './internal.ts'
 import { keyPaths } from './keys.ts'
 import { leasePaths } from './leases.ts'
 import { mountPaths } from './mounts.ts'
 import { policyPaths } from './policies.ts'
+import { rekeyPaths } from './rekey.ts'
 import { remountPaths } from './remount.ts'
 import { sealPaths } from './seal.ts'
 import { serverPaths } from './server-facts.ts'
@@ -29,6 +31,8 @@ export function createSysBackend(services: SysServices): Backend {
       ...wrappingPaths(services),
       ...toolPaths(),
       ...keyPaths(services),
+      ...rekeyPaths(services),
+      ...generateRootPaths(services),
       ...internalPaths(services),
       ...serverPaths(services),
     ],

@@ -22,6 +22,7 @@ export function internalPaths(services: SysServices): Path[] {
       pattern: 'internal/ui/mounts/:path*',
       fields: { path: { type: 'string', description: 'A path inside the mount.' } },
       operations: { read: (call) => mountOf(services, call, call.fields.path) },
+      auth: 'optional',
       synopsis: 'Shows the mount of a path.',
       description: 'For any token with a rule for some path of the mount.',
     }),
@@ -74,10 +75,11 @@ function publicView({ type, description, options }: Mount): Record<string, unkno
 }
 
 async function mountOf(services: SysServices, call: Call, path: string): Promise<Outcome> {
+  if (!call.caller) throw new PosternError('permission_denied')
   const table = await services.mountTable(call)
   const found = table.route(path.endsWith('/') ? path : `${path}/`)
-  const acl = call.caller && (await services.aclOf(call, call.caller))
-  if (found && acl?.reachesInto(found.mount.path)) {
+  const acl = await services.aclOf(call, call.caller)
+  if (found && acl.reachesInto(found.mount.path)) {
     return { data: { ...mountView(found.mount), path: found.mount.path } }
   }
   const shown = JSON.stringify(`${path.replace(/\/$/, '')}/`)

@@ -60,11 +60,27 @@ export function serverPaths(services: SysServices): Path[] {
     declarePath({
       pattern: 'in-flight-req',
       fields: {},
-      operations: { read: () => ({ bare: { body: services.inFlight() } }) },
+      operations: { read: async () => ({ bare: { body: await services.inFlight() } }) },
       synopsis: 'Lists the requests under way.',
-      description: 'Path, method and caller address of each.',
+      description: 'Path, method, caller address and client of each.',
     }),
+    ...['replication/status', 'wrapping/pubkey'].map(absentPath),
   ]
+}
+
+/** Clients ask before they have a token, and take a 403 for a wrong token instead of a missing path. */
+function absentPath(pattern: string): Path {
+  const refuse = (): never => {
+    throw new PosternError('unsupported_path')
+  }
+  return declarePath({
+    pattern,
+    fields: {},
+    operations: { read: refuse, list: refuse, update: refuse, patch: refuse, delete: refuse },
+    auth: 'none',
+    synopsis: 'Not offered: answers 404.',
+    description: 'Without a token too, so that clients see that it is missing.',
+  })
 }
 
 async function metrics(services: SysServices, call: Call, format: string): Promise<Outcome> {

@@ -46,7 +46,7 @@ export interface SysServices {
     json(): Promise<Record<string, unknown>>
     contentType: string
   }
-  inFlight(): Record<string, unknown>
+  inFlight(): Promise<Record<string, unknown>>
 }
 
 export interface ServerFacts {

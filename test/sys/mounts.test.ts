@@ -334,8 +334,7 @@ describe('internal/ui', () => {
   })
 
   test('one mount is shown to who has a rule below it, else it is as if it were not there', async () => {
-    const policy =
-      'path "ssh/roles/*" { capabilities = ["read"] } path "sys/internal/ui/mounts/*" { capabilities = ["read"] }'
+    const policy = 'path "ssh/roles/*" { capabilities = ["read"] }'
     const token = await tokenWith(server, policy)
     const path = 'sys/internal/ui/mounts/'
     const { data } = await server.call('read', `${path}ssh/roles/x`, {}, { token })
