@@ -52,7 +52,8 @@ function read(file: string): string | undefined {
   }
 }
 
-if (import.meta.main) {
+// Not import.meta.main: bin/run.js imports its script.
+if (process.argv[1] === import.meta.filename) {
   const root = path.resolve(import.meta.dirname, '..')
   if (process.argv.includes('--check')) {
     const stale = staleDocs(root)
