@@ -42,6 +42,10 @@ export interface ReplayServer {
 export interface ReplayGroup {
   readonly group: string
   readonly start: () => Promise<ReplayServer>
+  /** Which of the group's records are replayed here; without it, all. Each is to be replayed by one of the tests. */
+  readonly only?: (name: string) => boolean
+  /** What the test is called where a group has several. */
+  readonly title?: string
   /** Records of other groups that are sent too, at their place, because this group's presume them. */
   readonly context?: readonly string[]
   /** What is done right before a record, by its name. */
@@ -54,7 +58,7 @@ export interface ReplayGroup {
 
 /** Defines the tests of one group: one for each record, and one for the list of differences. */
 export function replayGroup(options: ReplayGroup): void {
-  test(`${options.group}.* answers as recorded`, async (t) => {
+  test(`${options.title ?? `${options.group}.*`} answers as recorded`, async (t) => {
     const server = await options.start()
     try {
       await new Replay(options, server).run(t)
@@ -78,7 +82,7 @@ export class Replay {
   ) {
     this.#options = options
     this.#server = server
-    this.#rows = rowsOfGroup(rows, options.group)
+    this.#rows = rowsOfGroup(rows, options.group).filter(({ record }) => this.#speaksOfOurs(record))
     for (const [name, value] of Object.entries(server.vars ?? {})) this.mapping.learn(name, value)
   }
 
@@ -86,7 +90,7 @@ export class Replay {
     const pending = pendingRecords()
     for (const record of recordedExchanges()) {
       const isPending = pending.some((row) => matchesGlob(row.record, record.name))
-      if (groupOf(record.name) === this.#options.group && !isPending) {
+      if (this.#isOurs(record.name) && !isPending) {
         await t.test(record.name, async () => {
           const problems = await this.replay(record)
           assert.ok(problems.length === 0, problems.join('\n'))
@@ -144,6 +148,16 @@ export class Replay {
 
   unusedRows(): ListedDifference[] {
     return this.#rows.filter((row) => !this.#used.has(row))
+  }
+
+  #isOurs(name: string): boolean {
+    const { group, only } = this.#options
+    return groupOf(name) === group && (only?.(name) ?? true)
+  }
+
+  #speaksOfOurs(row: string): boolean {
+    if (!this.#options.only) return true
+    return recordedExchanges().some(({ name }) => this.#isOurs(name) && matchesGlob(row, name))
   }
 
   async #sendContext(record: RecordedExchange): Promise<void> {

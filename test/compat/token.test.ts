@@ -1,6 +1,6 @@
 /** The recorded exchanges about tokens (contract section 3). */
 import { makeCaller } from './callers.ts'
-import { recordOf, replayGroup } from './replay.ts'
+import { type Replay, recordOf, replayGroup } from './replay.ts'
 import { startUnsealed } from './start.ts'
 
 replayGroup({
@@ -12,6 +12,7 @@ replayGroup({
       const policy = 'path "a" { capabilities = ["read"] }'
       await replay.ask('PUT', 'sys/policies/acl/x', { policy })
     },
+    'token.accessors.list': knowRecordedAccessors,
     'token.numuses.1': async (replay) => {
       const limits = { num_uses: 2, ttl: '1h' }
       await makeCaller(replay, 'token.numuses.1', { policies: ['default'], ...limits })
@@ -34,3 +35,17 @@ replayGroup({
     },
   },
 })
+
+/** Of tokens that were not made in records: other ones stand for them. */
+async function knowRecordedAccessors(replay: Replay): Promise<void> {
+  const { mapping } = replay
+  const recorded: string[] = recordOf('token.accessors.list').response_body.data.keys
+  const unknown = recorded.filter((accessor) => mapping.liveOf(accessor) === undefined)
+  const known = new Set(recorded.map((accessor) => mapping.liveOf(accessor)))
+  const { data } = await replay.ask('LIST', 'auth/token/accessors')
+  const spare: string[] = data.keys.filter((accessor: string) => !known.has(accessor))
+  for (const accessor of unknown) {
+    const live = spare.pop() ?? (await replay.ask('POST', 'auth/token/create', {})).auth.accessor
+    mapping.learn(accessor, live)
+  }
+}
