@@ -1,7 +1,9 @@
-/** Values that must not print, and the one comparison in constant time. */
+/** Values that must not print, text of others that is made printable, and the one comparison in constant time. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 
 const REDACTED = '[redacted]'
+/** Of text that a host sends, in errors and logs (protocols 4.6). */
+const MAX_FOREIGN_CHARACTERS = 256
 
 /** A secret text: prints as `[redacted]` wherever it is logged, joined or put in JSON; the field is private, so that inspect shows nothing. */
 export class Secret {
@@ -29,4 +31,12 @@ export class Secret {
 export function equalSecrets(one: string, other: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(one), digest(other))
+}
+
+/** Text from a host or a network for errors and logs: one line of at most 256 printable characters. */
+export function printable(text: string): string {
+  return text
+    .trim()
+    .slice(0, MAX_FOREIGN_CHARACTERS)
+    .replace(/[^\x20-\x7e]/g, '?')
 }

@@ -24,23 +24,28 @@ export interface RemoteHost {
    * it. For a shared connection it is asked again with the key that the connection has shown.
    */
   readonly checkHostKey: (hostKey: Uint8Array) => Promise<void>
+  /** Called right before the program is sent: until then the host has done nothing. */
+  readonly beforeSend?: () => void
 }
 
 export interface RemoteResult {
   /** Exit status of the program; null when a signal ended it. */
   readonly status: number | null
+  /** The signal that ended it: `SIGKILL`. */
+  readonly signal?: string
   /** The first 64 KiB, as UTF-8. */
   readonly stdout: string
   /** The first 64 KiB, as UTF-8. */
   readonly stderr: string
-  /** What the server calls itself, without `SSH-2.0-`: `OpenSSH_9.2p1 Debian-2+deb12u3`. */
+  /** What the server calls its software: `OpenSSH_9.2p1`. */
   readonly serverVersion: string
 }
 
 export interface RemoteHosts {
   /**
    * Runs the constant command `sh -s` with this program on its standard input. Rejects with a PosternError that
-   * names the step which failed: connection (10 s), host key, admin key, session; 30 s for the whole.
+   * names the step which failed: connection (10 s), host key, admin key, session; 30 s for the whole. What a host
+   * says is in its message only as printable text, cut at 256 characters.
    */
   run(host: RemoteHost, program: string): Promise<RemoteResult>
   /** Cuts every connection; what still runs rejects. */
