@@ -10,6 +10,7 @@ import { StoreView } from '../storage/view.ts'
 import type { StoredToken } from '../token/token.ts'
 import { isExpired, isRootToken } from '../token/token.ts'
 import { readToken } from '../token/token-store.ts'
+import { aclOf } from './acl-cache.ts'
 import type { AuthenticatedRequest, AuthorizedRequest } from './authorize.ts'
 import type { Parts, SystemTtl } from './parts.ts'
 
@@ -97,8 +98,20 @@ function buildCall(
     now,
     newLease: (terms) => newLease(terms, request.path, mount, token, now),
     hmac: (secret) => parts.hmac(secret),
+    allowsSudo: (wanted, path) => allowsSudo(source, wanted, mount.path + path),
     stillAllowed: () => stillAllowed(parts, token, now),
   }
+}
+
+async function allowsSudo(
+  { token, config, now }: AuthenticatedRequest,
+  operation: Operation,
+  path: string,
+): Promise<boolean> {
+  if (!token) return false
+  const acl = await aclOf(config, token.policies, now)
+  const decision = acl.decide({ operation, path })
+  return decision.allowed && decision.hasSudo
 }
 
 function callerOf(token: StoredToken, text: string, hasSudo: boolean): Caller {

@@ -83,6 +83,8 @@ export interface Call<F extends Fields = Fields> {
   newLease(terms: LeaseTerms): NewLease
   /** `hmac-sha256` (hex) of a secret under a key that never leaves the barrier: for storing what must not be readable. */
   hmac(secret: string): string
+  /** Whether the caller may do this, and with sudo, at another path of the same mount. */
+  allowsSudo(operation: Operation, path: string): Promise<boolean>
   /** Reads again whether the caller's token is still good, when over a second passed since it was read (protocols 1.4). */
   stillAllowed(): Promise<void>
 }

@@ -16,7 +16,7 @@ import { ENCRYPTED_KEY, encodeOpensshKey, parseOpensshKey } from './openssh-key.
 import { type PublicKey, publicKeyOf, toKeyObject } from './public-key.ts'
 
 const MAX_PEM_LENGTH = 32_768
-const MIN_NEW_RSA_BITS = 2048
+const MIN_NEW_RSA_BITS = 1024
 const MAX_NEW_RSA_BITS = 8192
 const PEM_COLUMNS = 64
 
@@ -56,8 +56,8 @@ export function parsePrivateKey(pem: string): PrivateKey {
 }
 
 /**
- * A new key pair, made on the thread pool. `bits`: RSA 2048 to 8192, ECDSA 256, 384 or 521; Ed25519 ignores
- * it. Throws RangeError for others.
+ * A new key pair, made on the thread pool. `bits`: RSA 1024 to 8192 (callers decide what is enough for them),
+ * ECDSA 256, 384 or 521; Ed25519 ignores it. Throws RangeError for others.
  */
 export async function generateKeyPair(
   kind: 'rsa' | 'ecdsa' | 'ed25519',

@@ -41,6 +41,15 @@ export class StoreView {
     return { key: this.key(name), value }
   }
 
+  /**
+   * Stores a value at once where there is none; false when there is one. For what has to be kept before the call
+   * goes on: everything else is a write of its outcome.
+   */
+  async create(name: string, value: Uint8Array): Promise<boolean> {
+    const result = await this.#store.commit([this.put(name, value)], [this.when(name, 'absent')])
+    return result.committed
+  }
+
   remove(name: string): Write {
     return { key: this.key(name) }
   }

@@ -63,6 +63,8 @@ export class Mounted {
   tuning: Tuning = {}
   /** Runs where the engine asks whether the token is still good. */
   stillAllowed: () => Promise<void> = async () => {}
+  /** What the caller may do with sudo at other paths. */
+  allowsSudo: (operation: Operation, path: string) => boolean = () => true
 
   constructor(backend: Backend, store: Store) {
     this.#backend = backend
@@ -184,6 +186,7 @@ export class Mounted {
         terms,
       }),
       hmac: (secret) => createHmac('sha256', 'key').update(secret).digest('hex'),
+      allowsSudo: async (wanted, other) => this.allowsSudo(wanted, other),
       stillAllowed: () => this.stillAllowed(),
     }
     return { match, call }
