@@ -39,13 +39,25 @@ export function resumeWithMethod(
   held: Set<Socket>,
   refuse: (socket: Socket) => void,
 ): void {
-  const detached = detachParser(socket)
-  if (!detached) {
-    refuse(socket)
-    return
-  }
+  const release = detachParser(socket)
+  if (release) resume({ server, socket, release, held, refuse }, startOfRequest(error))
+  else refuse(socket)
+}
+
+/** What a connection needs to go from one parser to the next. */
+export interface Passage {
+  readonly server: Server
+  readonly socket: Socket
+  /** Frees the parser before. */
+  readonly release: () => void
+  readonly held: Set<Socket>
+  readonly refuse: (socket: Socket) => void
+}
+
+/** Goes on at `head`, the start of a request, with a new parser as soon as the responses before it are out. */
+export function resume({ server, socket, release, held, refuse }: Passage, start: Buffer): void {
   held.add(socket)
-  let head = startOfRequest(error)
+  let head = start
   let ended = false
   let resumed = false
   const collect = (piece: Buffer) => {
@@ -70,11 +82,12 @@ export function resumeWithMethod(
       refuse(socket)
       return
     }
-    detached.release()
-    giveMethod(socket, method)
+    release()
+    const isKnown = METHODS.includes(method)
+    if (!isKnown) giveMethod(socket, method)
     attachParser(server, socket)
     // In two pieces, so that a long pipeline of lists is not copied for each of them.
-    socket.emit('data', GET)
+    socket.emit('data', isKnown ? head.subarray(0, method.length) : GET)
     socket.emit('data', head.subarray(method.length))
     if (ended) socket.emit('end')
   }
@@ -107,10 +120,10 @@ function attachParser(server: Server, socket: Socket): void {
 type Listener = (...values: unknown[]) => void
 
 /**
- * Takes Node's HTTP listeners off the socket. `release` frees their parser: what they do when a connection closes.
+ * Takes Node's HTTP listeners off the socket. What is returned frees their parser, as they do when a connection closes.
  * Undefined when they are not found as Node 20 to 26 have them.
  */
-function detachParser(socket: Socket): { release(): void } | undefined {
+function detachParser(socket: Socket): (() => void) | undefined {
   const found = ['data', 'end', 'drain', 'error'].map(
     (event) => [event, ownOf(socket, event)] as const,
   )
@@ -119,11 +132,9 @@ function detachParser(socket: Socket): { release(): void } | undefined {
   const timeout = ownOf(socket, 'timeout')
   if (!close || !timeout || !found[0]?.[1] || !found[1]?.[1]) return undefined
   for (const [event, listener] of found) if (listener) socket.off(event, listener)
-  return {
-    release: () => {
-      socket.off('timeout', timeout).off('close', close)
-      close.call(socket)
-    },
+  return () => {
+    socket.off('timeout', timeout).off('close', close)
+    close.call(socket)
   }
 }
 

@@ -21,6 +21,7 @@ import {
 } from './listener/listener.ts'
 import { refuseConnection, statusOf } from './refusal.ts'
 import { answerRequests } from './route.ts'
+import { declineUpgrade } from './upgrade.ts'
 
 export interface HttpServerOptions {
   readonly listeners: readonly Listener[]
@@ -127,6 +128,10 @@ class ListeningServer implements HttpServer {
     server.on('connect', (_: IncomingMessage, socket: Duplex) =>
       this.#refuse(socket as Socket, 405),
     )
+    server.on('upgrade', (request, socket, rest) => {
+      const refuse = () => this.#refuse(socket as Socket, 400)
+      declineUpgrade({ server, held: this.#held, refuse }, request, rest)
+    })
     server.on('timeout', onTimeout)
   }
 
