@@ -39,6 +39,21 @@ export const commandList: readonly ListedCommand[] = [
     load: async () => (await import('./commands/login.ts')).login,
   },
   {
+    name: 'ssh',
+    summary: 'Logs in to a host with a fresh credential',
+    load: async () => (await import('./commands/ssh.ts')).ssh,
+  },
+  {
+    name: 'ssh-config',
+    summary: 'Prints configuration for plain ssh, scp, rsync and git',
+    load: async () => (await import('./commands/ssh-config.ts')).sshConfig,
+  },
+  {
+    name: 'ssh-cert',
+    summary: 'Keeps a certificate ready for plain ssh',
+    load: async () => (await import('./commands/ssh-cert.ts')).sshCert,
+  },
+  {
     name: 'status',
     summary: 'Shows whether the server is sealed',
     load: async () => (await operator()).status,

@@ -28,6 +28,8 @@ export interface Command {
   /** What the summary does not say; may be empty. */
   readonly description: string
   readonly examples?: readonly string[]
+  /** What follows the first argument is for another program, flags and all. */
+  readonly flagsEndAtFirstArgument?: true
   /** Returns the exit status. Throws Failure. */
   readonly run: (session: Session) => Promise<number>
 }

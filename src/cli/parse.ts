@@ -21,7 +21,7 @@ export function parseInput(name: string, command: Command, words: readonly strin
     parser.argument(isOptional ? `[${inner}]` : `<${inner}>`)
   }
   try {
-    parser.parse(withTwoDashes(words, flags), { from: 'user' })
+    parser.parse(withTwoDashes(words, flags, command.flagsEndAtFirstArgument), { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     throw parseFailure(error, name, command)
@@ -67,7 +67,11 @@ function optionOf(flag: Flag): Option {
   ])
 }
 
-function withTwoDashes(words: readonly string[], flags: readonly Flag[]): string[] {
+function withTwoDashes(
+  words: readonly string[],
+  flags: readonly Flag[],
+  endAtFirstArgument = false,
+): string[] {
   const byName = new Map(
     flags.flatMap((flag) => [flag.name, ...(flag.aliases ?? [])].map((name) => [name, flag])),
   )
@@ -75,6 +79,9 @@ function withTwoDashes(words: readonly string[], flags: readonly Flag[]): string
   for (let index = 0; index < words.length; index++) {
     const word = words[index] as string
     if (word === '--') return [...translated, ...words.slice(index)]
+    if (endAtFirstArgument && !word.startsWith('-')) {
+      return [...translated, '--', ...words.slice(index)]
+    }
     const [, name = '', value] = /^--?([A-Za-z][\w-]*)(?:=([\s\S]*))?$/.exec(word) ?? []
     const flag = byName.get(name)
     if (flag === undefined) {

@@ -23,6 +23,10 @@ async function dispatch(words: readonly string[], terminal: Terminal): Promise<n
     // Loaded here alone: everything else starts without the server's code.
     return await (await import('./commands/server.ts')).runServer(rest)
   }
+  if (first === 'ssh-askpass') {
+    // Run by ssh for `postern ssh`, by nobody else.
+    return await (await import('./ssh/askpass.ts')).runAskpass(rest, terminal)
+  }
   if (first !== undefined && VERSION_WORDS.has(first)) {
     terminal.write(`Postern v${version}\n`)
     return 0
@@ -37,7 +41,9 @@ async function dispatch(words: readonly string[], terminal: Terminal): Promise<n
   const { listed, remaining } = found
   const { parseInput } = await import('./parse.ts')
   const command = await listed.load()
-  if (remaining.some(isHelpFlag)) {
+  const firstArgument = remaining.findIndex((word) => !word.startsWith('-'))
+  const isCut = command.flagsEndAtFirstArgument === true && firstArgument >= 0
+  if (remaining.slice(0, isCut ? firstArgument : undefined).some(isHelpFlag)) {
     return await help(listed.name.split(' '), terminal, 0)
   }
   const { Session } = await import('./session.ts')

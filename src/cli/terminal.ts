@@ -28,11 +28,15 @@ export const processTerminal: Terminal = {
     for await (const piece of process.stdin.setEncoding('utf8')) text += piece
     return text
   },
-  readHidden,
+  readHidden: (prompt) => readHiddenLine(prompt, process.stdin, process.stderr),
 }
 
-async function readHidden(prompt: string): Promise<string> {
-  const { stdin, stderr } = process
+/** One line, not shown where it is typed at a terminal. Throws an Error when it is broken off. */
+export async function readHiddenLine(
+  prompt: string,
+  stdin: NodeJS.ReadStream | ReadStream,
+  stderr: { write(text: string): void },
+): Promise<string> {
   stderr.write(prompt)
   if (stdin instanceof ReadStream) stdin.setRawMode(true)
   try {

@@ -1,0 +1,122 @@
+/** `ssh-config`: a block for ~/.ssh/config (ssh_config(5)) with which plain ssh logs in by certificate. */
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { lookUpVariable } from '../../client/environment.ts'
+import type { Command } from '../command.ts'
+import { Failure, usageFailure } from '../failure.ts'
+import type { Session } from '../session.ts'
+import { findProgram } from '../ssh/creds.ts'
+import { sshFlags } from '../ssh/flags.ts'
+import { namedKeyFiles } from '../ssh/key-files.ts'
+import { quoteForSsh } from '../ssh/private-folder.ts'
+import { chooseRole } from '../ssh/role.ts'
+import { selfCommand } from '../ssh/self.ts'
+
+/** What ssh tries by itself as long as no IdentityFile is set. */
+const DEFAULT_KEYS = ['id_rsa', 'id_ecdsa', 'id_ecdsa_sk', 'id_ed25519', 'id_ed25519_sk']
+
+/**
+ * Names that ssh may hand to the shell, inside single quotes: with none of these characters they stay one word there,
+ * whichever shell it is.
+ */
+const HARMLESS = String.raw`!*'*,!*\*,!*!*,!-*`
+
+export const sshConfig: Command = {
+  args: [{ name: 'host pattern', isOptional: true, isRest: true }],
+  flags: [
+    sshFlags.role,
+    sshFlags.mountPoint,
+    sshFlags.validPrincipals,
+    sshFlags.publicKey,
+    sshFlags.privateKey,
+    {
+      name: 'folder',
+      kind: 'text',
+      value: 'path',
+      help: 'Where the certificates are kept; a folder below ~/.ssh/postern when absent.',
+    },
+  ],
+  description:
+    'Append what it prints to ~/.ssh/config. HOST PATTERNs are names as they are typed after ssh; without them all hosts.',
+  examples: ["postern ssh-config -role=web '*.example.org' >> ~/.ssh/config"],
+  async run(session) {
+    const { input, terminal } = session
+    const mount = (input.text('mount-point') ?? 'ssh').replace(/^\/+|\/+$/g, '')
+    const { role } = await chooseRole(session, {
+      mount,
+      role: input.text('role'),
+      mode: 'ca',
+      address: async () => undefined,
+    })
+    const folder = path.resolve(input.text('folder') ?? defaultFolder(session, mount, role))
+    // ssh puts the user on the host in the place of %r.
+    const pair = `${quoteForSsh(folder).slice(0, -1)}/%r`
+    const key = namedKeyFiles(session)?.privatePath
+    const patterns = input.args.map(assertPattern)
+    const command = certCommand(session, { mount, role, folder })
+    const others = patterns.length > 0 ? ['IdentitiesOnly yes'] : otherKeys(session)
+    const hosts = [HARMLESS, ...(patterns.length > 0 ? patterns : ['*'])].join(',')
+    const lines = [
+      `# ${session.client.base}, role ${role}. At the end of the file, so that User settings come before it.`,
+      `Match originalhost "${hosts}" user "${HARMLESS},*" exec "${command}"`,
+      `  CertificateFile ${pair}-cert.pub"`,
+      `  IdentityFile ${key === undefined ? `${pair}"` : quoteForSsh(key)}`,
+      ...others.map((line) => `  ${line}`),
+    ]
+    terminal.write(`${lines.join('\n')}\n`)
+    return 0
+  },
+}
+
+function defaultFolder({ client, terminal }: Session, mount: string, role: string): string {
+  const place = createHash('sha256').update(`${client.base}\n${mount}`).digest('hex').slice(0, 8)
+  return path.join(terminal.home, '.ssh', 'postern', `${role}-${place}`)
+}
+
+interface Place {
+  readonly mount: string
+  readonly role: string
+  readonly folder: string
+}
+
+/** Settings that a later run may not find in its environment stand in the command; never the token. */
+function certCommand(session: Session, { mount, role, folder }: Place): string {
+  const { input, terminal } = session
+  const program = findProgram(session, 'postern')
+  const flags = ['valid-principals', 'public-key-path', 'private-key-path'].flatMap((flag) => {
+    const value = input.text(flag)
+    return value === undefined
+      ? []
+      : [`-${flag}=${flag.endsWith('path') ? path.resolve(value) : value}`]
+  })
+  const ca = input.text('ca-cert') ?? lookUpVariable(terminal.environment, 'CACERT')?.value
+  const words = [
+    ...(program === undefined ? selfCommand() : [program]),
+    'ssh-cert',
+    `-address=${session.client.base}`,
+    ...(ca === undefined ? [] : [`-ca-cert=${path.resolve(ca)}`]),
+    `-mount-point=${mount}`,
+    `-role=${role}`,
+    `-folder=${folder}`,
+    ...flags,
+  ]
+  return [...words.map(quoteWord), "'%n'", "'%r'"].join(' ')
+}
+
+/** One word for the user's shell, inside ssh_config's double quotes. Throws a Failure where that can't be written. */
+function quoteWord(word: string): string {
+  if (/['"\\!\p{C}]/u.test(word))
+    throw usageFailure(`ssh's configuration can't hold ${JSON.stringify(word)}`)
+  return `'${word.replaceAll('%', '%%')}'`
+}
+
+function assertPattern(pattern: string): string {
+  if (/^[\w.:*?![\]-]+$/.test(pattern)) return pattern
+  throw new Failure(`postern: not a pattern of host names: ${pattern}`)
+}
+
+function otherKeys({ terminal }: Session): string[] {
+  const files = DEFAULT_KEYS.map((name) => path.join(terminal.home, '.ssh', name))
+  return files.filter((file) => existsSync(file)).map((file) => `IdentityFile ${quoteForSsh(file)}`)
+}

@@ -1,0 +1,57 @@
+/** `ssh` (contract 8.3). */
+import type { Command } from '../command.ts'
+import { fieldFlag } from '../common-flags.ts'
+import { connect } from '../ssh/connect.ts'
+import { sshFlags } from '../ssh/flags.ts'
+
+export const ssh: Command = {
+  args: [{ name: 'user@host' }, { name: 'words for ssh', isOptional: true, isRest: true }],
+  flagsEndAtFirstArgument: true,
+  flags: [
+    sshFlags.role,
+    {
+      name: 'mode',
+      kind: 'text',
+      value: 'ca|otp|dynamic',
+      help: "Certificate, one-time password or dynamic key; the role's own when absent.",
+    },
+    sshFlags.mountPoint,
+    sshFlags.validPrincipals,
+    sshFlags.publicKey,
+    sshFlags.privateKey,
+    {
+      name: 'host-key-mount-point',
+      kind: 'text',
+      value: 'path',
+      help: 'Mount whose CA has to vouch for the host.',
+    },
+    {
+      name: 'host-key-hostnames',
+      kind: 'text',
+      value: 'patterns',
+      help: 'Host names that this CA vouches for; * when absent.',
+    },
+    {
+      name: 'strict-host-key-checking',
+      kind: 'text',
+      value: 'yes|no|ask|accept-new',
+      help: "As ssh's option (POSTERN_SSH_STRICT_HOST_KEY_CHECKING); not set when absent.",
+    },
+    {
+      name: 'user-known-hosts-file',
+      kind: 'text',
+      value: 'file',
+      help: "As ssh's option (POSTERN_SSH_USER_KNOWN_HOSTS_FILE); not set when absent.",
+    },
+    { name: 'ssh-executable', kind: 'text', value: 'program', help: 'Instead of ssh.' },
+    { name: 'no-exec', kind: 'bool', help: 'Prints the credential and runs no ssh.' },
+    fieldFlag,
+  ],
+  description:
+    "ssh's own options and the remote command follow the host, and ssh's own configuration holds: aliases, ports, jump hosts. The exit status is ssh's.",
+  examples: [
+    'postern ssh -role=web alice@web-1',
+    'postern ssh -mode=otp -role=otp alice@10.0.0.7 -L 8080:localhost:80 uptime',
+  ],
+  run: connect,
+}
