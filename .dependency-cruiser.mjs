@@ -2,18 +2,19 @@
  * Who may import whom (docs/architecture.md, layers). A folder that is not listed may import nothing
  * of ours, so that a new folder has to say where it belongs.
  */
-const root0 = ['src/(errors|clock|random|duration|redact)[.]ts']
+const root0 = ['src/(errors|clock|random|duration|redact|node-http)[.]ts']
 const typesOnly = { dependencyTypesNot: ['type-only'] }
 
 /** Folder, what of ours it may import beside itself, and what it may import for its types alone. */
 const layers = [
-  { name: 'root-helpers', from: '^src/(errors|clock|random|duration|redact)[.]ts$', may: [] },
+  { name: 'root-helpers', from: '^src/(errors|clock|random|duration|redact|node-http)[.]ts$', may: [] },
   { name: 'ssh', from: '^src/ssh/', may: [] },
   { name: 'storage', from: '^src/storage/', may: [] },
   { name: 'seal', from: '^src/seal/', may: ['src/storage/(store|path)[.]ts'] },
   { name: 'hcl', from: '^src/hcl/', may: [] },
   { name: 'config', from: '^src/config/', may: ['src/hcl/'] },
   { name: 'policy', from: '^src/policy/', may: ['src/hcl/'] },
+  { name: 'remote', from: '^src/remote/', may: [] },
   ...['token', 'lease', 'audit', 'mount'].map((folder) => ({
     name: folder,
     from: `^src/${folder}/`,
@@ -47,7 +48,9 @@ const layers = [
   {
     name: 'core',
     from: '^src/core/',
-    may: ['src/(ssh|storage|seal|hcl|config|policy|token|lease|audit|mount|engine|auth|sys)/'],
+    may: [
+      'src/(ssh|storage|seal|hcl|config|policy|remote|token|lease|audit|mount|engine|auth|sys)/',
+    ],
   },
   {
     name: 'http',
@@ -130,6 +133,12 @@ export default {
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/storage/(sqlite[a-z-]*|postgres)[.]ts$' },
       to: { path: '^(node:)?sqlite$|node_modules/pg/' },
+    },
+    {
+      name: 'one-folder-names-the-ssh-client',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/remote/' },
+      to: { path: 'node_modules/ssh2/' },
     },
     {
       name: 'sources-import-no-tests-or-tools',

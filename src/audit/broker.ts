@@ -160,11 +160,12 @@ export class AuditBroker {
 
   async #log(type: LineType, record: AuditRecord): Promise<void> {
     const time = this.#options.clock.now()
-    const writes = [...this.#devices.values()].map((enabled) =>
-      this.#write(enabled, type, time, record),
-    )
+    const writes: Promise<void>[] = []
+    for (const enabled of this.#devices.values()) {
+      writes.push(this.#write(enabled, type, time, record))
+    }
     try {
-      await Promise.any(writes)
+      await (writes.length === 1 ? writes[0] : Promise.any(writes))
     } catch (error) {
       throw new PosternError('audit_failed', undefined, { cause: reasonOf(error) })
     }
@@ -226,9 +227,8 @@ async function shut({ device, hasher }: EnabledDevice): Promise<void> {
 }
 
 function reasonOf(error: unknown): unknown {
-  const { errors } = error as AggregateError
-  if (errors.length === 1) return errors[0]
-  const reasons = errors.map(({ message }: Error) => message)
+  if (!(error instanceof AggregateError)) return error
+  const reasons = error.errors.map(({ message }: Error) => message)
   return new Error(reasons.join('; ') || 'the audit log is closed', { cause: error })
 }
 

@@ -11,7 +11,7 @@ export type LineType = 'request' | 'response'
 /** Request headers that lines show, by lower-case name. */
 export type ShownHeaders = ReadonlyMap<string, { readonly hmac: boolean }>
 
-const ROOT_NAMESPACE = { id: 'root' }
+const ROOT_NAMESPACE = ',"namespace":{"id":"root"}'
 const WRITES: ReadonlySet<string> = new Set(['create', 'update', 'patch', 'delete'])
 
 /** Shorter parts of a path are found in the middle of ordinary words. */
@@ -29,11 +29,19 @@ interface ShownData {
 interface ShownRequest {
   readonly caller: AuditRecord['caller']
   readonly policyResults: AuditRecord['policyResults'] | undefined
-  readonly token: string | undefined
   readonly auth: string
   readonly shown: string
   readonly headers: ShownHeaders
   readonly showsAccessor: boolean
+}
+
+/** What every line of a token shows alike, as JSON text. */
+interface ShownCaller {
+  readonly token: string
+  readonly accessor: string
+  /** Members of `auth` before and after the results of the policies. */
+  readonly before: string
+  readonly after: string
 }
 
 const plain: Hash = (text) => text
@@ -52,6 +60,9 @@ export class LineEncoder {
   /** Both lines of a request show the same data: it is hashed once, and forgotten with the request. */
   readonly #requestDataShown = new WeakMap<object, ShownData>()
   readonly #requestShown = new WeakMap<AuditedRequest, ShownRequest>()
+  readonly #mounts = new WeakMap<AuditedMount, { withAccessor: string; without: string }>()
+  /** By the token's record, as long as it is in memory: docs/decisions/0014 says why this is no breach of protocols 2.3. */
+  readonly #callers = new WeakMap<object, ShownCaller>()
 
   constructor(format: LineFormat, hasher: Hasher) {
     this.#format = format
@@ -67,7 +78,7 @@ export class LineEncoder {
     const failure = error ? `,"error":${JSON.stringify(this.#sentence(error, request))}` : ''
     const head = `{"time":"${rfc3339(time)}","type":"${type}"${failure},"auth":${auth},"request":${shown}`
     if (type === 'request') return `${head}}`
-    return `${head},"response":${JSON.stringify(this.#response(response ?? {}, request))}}`
+    return `${head},"response":${this.#response(response ?? {}, request)}}`
   }
 
   /** The parts that both lines of a request share: mostly the second line finds them made. */
@@ -85,65 +96,82 @@ export class LineEncoder {
       known.policyResults === policyResults &&
       known.headers === headers
     if (isSame && known.showsAccessor === showsAccessor) return known
-    const token = isSame ? known.token : hashed(request.token, this.#secret)
-    const auth = isSame ? known.auth : JSON.stringify(this.#auth(record, token))
-    const shown = JSON.stringify(this.#request(record, token, headers, showsAccessor))
-    const made = { token, auth, shown, caller, policyResults, headers, showsAccessor }
+    const shownCaller = this.#shownCaller(record)
+    const auth = isSame ? known.auth : authText(record, shownCaller)
+    const shown = this.#request(record, shownCaller, headers, showsAccessor)
+    const made = { auth, shown, caller, policyResults, headers, showsAccessor }
     this.#requestShown.set(request, made)
     return made
   }
 
-  #auth({ caller, policyResults }: AuditRecord, token: string | undefined): object {
-    const policy_results = policyResults && {
-      allowed: policyResults.allowed,
-      granting_policies: filled(
-        policyResults.grantingPolicies.map((name) => ({ name, namespace_id: 'root', type: 'acl' })),
-      ),
+  #shownCaller({ request, caller }: AuditRecord): ShownCaller {
+    const known = caller?.record && this.#callers.get(caller.record)
+    if (known) return known
+    const token = hashed(request.token, this.#secret)
+    const accessor = hashed(caller?.accessor, this.#accessor)
+    const shown: ShownCaller = {
+      token: member('client_token', token),
+      accessor: member('client_token_accessor', accessor),
+      before:
+        caller === undefined
+          ? ''
+          : member('client_token', token) +
+            member('accessor', accessor) +
+            member('display_name', caller.displayName || undefined) +
+            member('policies', filled(caller.policies)) +
+            member('token_policies', filled(caller.policies)),
+      after:
+        caller === undefined
+          ? member('token_type', 'default')
+          : member('metadata', this.#metadata(caller.metadata)) +
+            member('entity_id', caller.entityId || undefined) +
+            member('num_uses', caller.numUses || undefined) +
+            member('remaining_uses', caller.remainingUses || undefined) +
+            member('token_type', caller.tokenType) +
+            member('token_issue_time', `${rfc3339(caller.tokenIssuedAt).slice(0, 19)}Z`),
     }
-    if (!caller) return { policy_results, token_type: 'default' }
-    return {
-      client_token: token,
-      accessor: hashed(caller.accessor, this.#accessor),
-      display_name: caller.displayName || undefined,
-      policies: filled(caller.policies),
-      token_policies: filled(caller.policies),
-      policy_results,
-      metadata: this.#metadata(caller.metadata),
-      entity_id: caller.entityId || undefined,
-      num_uses: caller.numUses || undefined,
-      remaining_uses: caller.remainingUses || undefined,
-      token_type: caller.tokenType,
-      token_ttl: caller.tokenTtlSeconds || undefined,
-      token_issue_time: `${rfc3339(caller.tokenIssuedAt).slice(0, 19)}Z`,
-    }
+    if (caller?.record) this.#callers.set(caller.record, shown)
+    return shown
   }
 
   #request(
     { request, caller }: AuditRecord,
-    token: string | undefined,
+    { token, accessor }: ShownCaller,
     headers: ShownHeaders,
     showsAccessor: boolean,
-  ): object {
+  ): string {
     const { mount } = request
-    return {
-      id: request.id || undefined,
-      client_id: caller?.entityId || undefined,
-      operation: request.operation,
-      mount_point: mount?.path,
-      mount_type: mount?.type,
-      mount_accessor: showsAccessor ? mount?.accessor : undefined,
-      mount_class: mount?.class,
-      client_token: token,
-      client_token_accessor: hashed(caller?.accessor, this.#accessor),
-      namespace: ROOT_NAMESPACE,
-      path: this.#path(request.path, request),
-      data: this.#requestData(request),
-      remote_address: request.remoteAddress || undefined,
-      remote_port: request.remotePort || undefined,
-      wrap_ttl: request.wrapTtlSeconds || undefined,
-      headers: headers.size === 0 ? undefined : this.#headers(request, headers),
-      client_certificate_serial_number: request.clientCertificateSerial,
+    return objectOf(
+      member('id', request.id || undefined) +
+        member('client_id', caller?.entityId || undefined) +
+        member('operation', request.operation) +
+        this.#mount(mount, showsAccessor) +
+        token +
+        accessor +
+        ROOT_NAMESPACE +
+        member('path', this.#path(request.path, request)) +
+        member('data', this.#requestData(request)) +
+        member('remote_address', request.remoteAddress || undefined) +
+        member('remote_port', request.remotePort || undefined) +
+        member('wrap_ttl', request.wrapTtlSeconds || undefined) +
+        (headers.size === 0 ? '' : member('headers', this.#headers(request, headers))) +
+        member('client_certificate_serial_number', request.clientCertificateSerial),
+    )
+  }
+
+  #mount(mount: AuditedMount | undefined, showsAccessor: boolean): string {
+    if (!mount) return ''
+    let shown = this.#mounts.get(mount)
+    if (!shown) {
+      const accessor = member('mount_accessor', mount.accessor)
+      const [before, after] = [
+        member('mount_point', mount.path) + member('mount_type', mount.type),
+        member('mount_class', mount.class),
+      ]
+      shown = { withAccessor: before + accessor + after, without: before + after }
+      this.#mounts.set(mount, shown)
     }
+    return showsAccessor ? shown.withAccessor : shown.without
   }
 
   #requestData({ data, declared, mount }: AuditedRequest): object | undefined {
@@ -166,26 +194,30 @@ export class LineEncoder {
     return members(shown)
   }
 
-  #response(response: AuditedResponse, request: AuditedRequest): object {
+  #response(response: AuditedResponse, request: AuditedRequest): string {
     const { auth, leaseId, wrapInfo } = response
     const { mount } = request
+    return objectOf(
+      this.#mount(mount, true) +
+        member('auth', auth && this.#issuedToken(auth)) +
+        member('secret', leaseId ? { lease_id: leaseId } : undefined) +
+        member('data', this.#responseData(response, request.operation, mount)) +
+        member(
+          'warnings',
+          filled(response.warnings?.map((text) => this.#sentence(text, request))),
+        ) +
+        member('wrap_info', wrapInfo && this.#wrapInfo(wrapInfo, request)),
+    )
+  }
+
+  #wrapInfo(info: NonNullable<AuditedResponse['wrapInfo']>, request: AuditedRequest): object {
     return {
-      mount_point: mount?.path,
-      mount_type: mount?.type,
-      mount_accessor: mount?.accessor,
-      mount_class: mount?.class,
-      auth: auth && this.#issuedToken(auth),
-      secret: leaseId ? { lease_id: leaseId } : undefined,
-      data: this.#responseData(response, request.operation, mount),
-      warnings: filled(response.warnings?.map((text) => this.#sentence(text, request))),
-      wrap_info: wrapInfo && {
-        ttl: wrapInfo.ttl,
-        token: this.#secret(wrapInfo.token),
-        accessor: hashed(wrapInfo.accessor, this.#accessor),
-        creation_time: wrapInfo.creationTime,
-        creation_path: this.#path(wrapInfo.creationPath, request),
-        wrapped_accessor: hashed(wrapInfo.wrappedAccessor, this.#accessor),
-      },
+      ttl: info.ttl,
+      token: this.#secret(info.token),
+      accessor: hashed(info.accessor, this.#accessor),
+      creation_time: info.creationTime,
+      creation_path: this.#path(info.creationPath, request),
+      wrapped_accessor: hashed(info.wrappedAccessor, this.#accessor),
     }
   }
 
@@ -246,6 +278,30 @@ export class LineEncoder {
     const parts = secretParts.filter((part) => part.length >= MIN_HIDDEN)
     return hideInText(text, [...names, ...parts], this.#secret)
   }
+}
+
+/** The text of `auth`: what changes from request to request stands between what does not. */
+function authText({ caller, policyResults }: AuditRecord, { before, after }: ShownCaller): string {
+  const ttl = member('token_ttl', caller?.tokenTtlSeconds || undefined)
+  return objectOf(before + policyText(policyResults) + after + ttl)
+}
+
+function policyText(results: AuditRecord['policyResults']): string {
+  if (!results) return ''
+  const granting = results.grantingPolicies.map(
+    (name) => `{"name":${JSON.stringify(name)},"namespace_id":"root","type":"acl"}`,
+  )
+  const list = granting.length === 0 ? '' : `,"granting_policies":[${granting.join(',')}]`
+  return `,"policy_results":{"allowed":${results.allowed}${list}}`
+}
+
+/** One member of an object's text, with the comma before it; nothing for an undefined value. */
+function member(name: string, value: unknown): string {
+  return value === undefined ? '' : `,"${name}":${JSON.stringify(value)}`
+}
+
+function objectOf(membersText: string): string {
+  return `{${membersText.slice(1)}}`
 }
 
 function hashed(text: string | undefined, hash: Hash): string | undefined {

@@ -42,9 +42,9 @@ export class FileDevice implements AuditDevice {
     await this.#openAnew()
   }
 
-  async write(line: string): Promise<void> {
-    const writer = this.#writer ?? (await this.#openAnew())
-    await writer.write(`${this.#options.prefix}${line}\n`)
+  write(line: string): Promise<void> {
+    const text = `${this.#options.prefix}${line}\n`
+    return this.#writer?.write(text) ?? this.#openAnew().then((writer) => writer.write(text))
   }
 
   async reopen(): Promise<void> {

@@ -29,12 +29,16 @@ const WATCH_MS = 500
 /** Four full rounds: a line fails when it has waited for 2 to 2.5 seconds. */
 const DEADLINE_ROUNDS = 4
 const PIPE_FULL_WAIT_MS = 5
+const ROOM_BYTES = 256 * 1024
+/** No character takes more in UTF-8. */
+const MAX_CHARACTER_BYTES = 3
 const MAX_WAITING_CHARACTERS = 32 * 1024 * 1024
 
 export class LineWriter {
   readonly #sink: Sink
   #waiting: PendingLine[] = []
   #waitingCharacters = 0
+  #room: Buffer | undefined
   #inFlight: PendingLine[] = []
   #isBusy = false
   /** The last thing in the file is a piece of a line. */
@@ -97,14 +101,29 @@ export class LineWriter {
 
   async #writeLines(lines: readonly PendingLine[]): Promise<void> {
     const closing = this.#isTorn ? '\n' : ''
-    const bytes = Buffer.from(closing + lines.map(({ text }) => text).join(''))
+    const bytes = this.#bytesOf(lines.reduce((joined, { text }) => joined + text, closing))
     const written = await this.#put(bytes)
-    const whole = this.#countWhole(lines, written - closing.length)
+    const whole =
+      written === bytes.length
+        ? this.#allWhole(lines)
+        : this.#countWhole(lines, written - closing.length)
     if (written > 0) await this.#sink.sync?.()
     for (const [index, line] of lines.entries()) {
       if (index < whole) line.resolve()
       else line.reject(new Error('the audit device did not take the whole line'))
     }
+  }
+
+  /** In the same room for every write, since there is one at a time: only a text of unusual length gets its own. */
+  #bytesOf(text: string): Buffer {
+    if (text.length * MAX_CHARACTER_BYTES > ROOM_BYTES) return Buffer.from(text)
+    this.#room ??= Buffer.allocUnsafeSlow(ROOM_BYTES)
+    return this.#room.subarray(0, this.#room.write(text))
+  }
+
+  #allWhole(lines: readonly PendingLine[]): number {
+    this.#isTorn = false
+    return lines.length
   }
 
   /** How many lines lie whole in the first `written` bytes; notes whether a piece of another follows them. */

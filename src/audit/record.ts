@@ -31,6 +31,8 @@ export interface AuditedMount {
 
 /** The holder of a token. */
 export interface AuditedCaller {
+  /** The token's record: what a device has made of a token it keeps as long as this is the same object. */
+  readonly record?: object
   readonly accessor: string
   readonly displayName: string
   readonly policies: readonly string[]

@@ -6,13 +6,15 @@ import type { Policy } from '../policy/policy.ts'
 import { decodePolicy, policyKey } from '../policy/stored-policy.ts'
 import type { ConfigSnapshot } from './config-cache.ts'
 
+const rootAcl = compileAcl([rootPolicy], { now: 0 })
+
 /** Policies that are named but do not exist, or have expired, grant nothing. */
 export async function aclOf(
   config: ConfigSnapshot,
   names: readonly string[],
   now: number,
 ): Promise<Acl> {
-  if (names.includes('root')) return compileAcl([rootPolicy], { now })
+  if (names.includes('root')) return rootAcl
   const memo = `acl ${JSON.stringify(names)}`
   const known = await config.memo(memo, () => compile(config, names, now))
   if (known.validUntil > now) return known.acl

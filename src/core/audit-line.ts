@@ -68,7 +68,18 @@ function secretParts(match: Match | undefined): string[] {
     .map(([, text]) => text)
 }
 
+const auditedMounts = new WeakMap<Mount, AuditedMount>()
+
 function auditedMount(mount: Mount): AuditedMount {
+  let audited = auditedMounts.get(mount)
+  if (!audited) {
+    audited = makeAuditedMount(mount)
+    auditedMounts.set(mount, audited)
+  }
+  return audited
+}
+
+function makeAuditedMount(mount: Mount): AuditedMount {
   return {
     path: mount.path,
     type: mount.type,
@@ -81,6 +92,7 @@ function auditedMount(mount: Mount): AuditedMount {
 
 function auditedCaller(token: StoredToken, now: number): AuditedCaller {
   return {
+    record: token,
     accessor: token.accessor,
     displayName: token.displayName,
     policies: token.policies,

@@ -127,7 +127,19 @@ function callerOf(token: StoredToken, text: string, hasSudo: boolean): Caller {
   }
 }
 
+/** A mount's record is the same object for all requests of a generation. */
+const mountPoints = new WeakMap<Mount, MountPoint>()
+
 function mountPointOf(mount: Mount, system: SystemTtl): MountPoint {
+  let point = mountPoints.get(mount)
+  if (!point) {
+    point = makeMountPoint(mount, system)
+    mountPoints.set(mount, point)
+  }
+  return point
+}
+
+function makeMountPoint(mount: Mount, system: SystemTtl): MountPoint {
   const { defaultLeaseTtl, maxLeaseTtl } = mount.config
   return {
     path: mount.path,

@@ -6,14 +6,9 @@
  * Not sealed: keys under `meta/`, which are needed before unsealing and hold no secret; and empty values outside
  * `cfg/`, which are index entries: they say nothing beyond their key, and keys are not authenticated either.
  */
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHmac,
-  type KeyObject,
-  randomFillSync,
-} from 'node:crypto'
+import { createCipheriv, createDecipheriv, type KeyObject, randomFillSync } from 'node:crypto'
 import { PosternError } from '../errors.ts'
+import { KeyedHash } from '../keyed-hash.ts'
 import { secretBytes } from '../random.ts'
 import { CONFIG_PREFIX, GENERATION_KEY, SEAL_KEY } from '../storage/path.ts'
 import type { CommitResult, Condition, Entry, Store, Write } from '../storage/store.ts'
@@ -55,7 +50,7 @@ export interface BarrierOptions {
 /** What is in memory only while unsealed. */
 interface OpenState {
   readonly keyring: Keyring
-  readonly storageIdKey: KeyObject
+  readonly storageIds: KeyedHash
   /** Keys by the value's bytes from term to salt. */
   readonly valueKeys: Map<string, KeyObject>
   readonly opened: OpenedValues
@@ -89,9 +84,10 @@ export class Barrier implements Store {
 
   /** Begins to work with this keyring, under a new salt. */
   open(keyring: Keyring): void {
+    this.#state?.storageIds.clear()
     this.#state = {
       keyring,
-      storageIdKey: keyring.deriveKey('storage id'),
+      storageIds: keyedHashOf(keyring.deriveKey('storage id')),
       valueKeys: new Map(),
       opened: new OpenedValues(),
       ...this.#newSealingKey(keyring),
@@ -101,6 +97,7 @@ export class Barrier implements Store {
   /** Drops the keys and every opened value. Reads under way fail with `sealed`. */
   seal(): void {
     this.#state?.opened.clear()
+    this.#state?.storageIds.clear()
     this.#state = undefined
   }
 
@@ -133,7 +130,7 @@ export class Barrier implements Store {
 
   /** HMAC-SHA256 in hex, under a key that never leaves the barrier: storage ids of tokens and one-time passwords. */
   hmac(secret: string): string {
-    return createHmac('sha256', this.#opened().storageIdKey).update(secret).digest('hex')
+    return this.#opened().storageIds.hex(secret)
   }
 
   /** A key for one purpose, the same on every node and after every rotation. */
@@ -285,4 +282,13 @@ function unopened(key: string, cause: unknown): PosternError {
   return new PosternError('internal', undefined, {
     cause: new Error(`the value at ${key} does not open`, { cause }),
   })
+}
+
+function keyedHashOf(key: KeyObject): KeyedHash {
+  const bytes = key.export()
+  try {
+    return new KeyedHash(bytes)
+  } finally {
+    bytes.fill(0)
+  }
 }

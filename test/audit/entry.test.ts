@@ -45,6 +45,35 @@ const responseData = (
   return lineOf('response', record, format).response.data
 }
 
+describe('lines of one token', () => {
+  it('differ in what changes, though the rest is made once (decision 14)', () => {
+    const encoder = new LineEncoder(usual, hasher)
+    const record = {}
+    const line = (changes: Partial<AuditRecord>, id: string) => {
+      const request = requestOf({ id, token: TOKEN, data: new Map([['ip', id]]) })
+      const text = encoder.encode(
+        'request',
+        NOW,
+        { request, caller: { ...caller, record }, ...changes },
+        new Map(),
+      )
+      return JSON.parse(text)
+    }
+    const first = line({ policyResults: { allowed: true, grantingPolicies: ['ssh'] } }, 'one')
+    const second = line({ caller: { ...caller, record, tokenTtlSeconds: 7 } }, 'two')
+    assert.equal(first.auth.client_token, h(TOKEN))
+    assert.equal(second.auth.client_token, h(TOKEN))
+    assert.equal(first.auth.policy_results.allowed, true)
+    assert.equal(second.auth.policy_results, undefined)
+    assert.equal(second.auth.token_ttl, 7)
+    assert.deepEqual([first.request.data.ip, second.request.data.ip], [h('one'), h('two')])
+    const renewed = { ...caller, record: {}, displayName: 'other', remainingUses: 1 }
+    const third = line({ caller: renewed }, 'three')
+    assert.equal(third.auth.display_name, 'other')
+    assert.equal(third.auth.remaining_uses, 1)
+  })
+})
+
 describe('a request line', () => {
   it('has all that is known of caller and request', () => {
     const request = requestOf({

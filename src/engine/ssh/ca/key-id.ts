@@ -7,19 +7,21 @@ export interface KeyIdValues {
   readonly publicKeyHash: string
 }
 
-const DEFAULT_FORMAT = 'postern-{{token_display_name}}-{{public_key_hash}}'
-const NAMELESS_FORMAT = 'postern-{{public_key_hash}}'
-
-/** Fills the format, or the default one where it is empty. */
+/** Fills the format; where it is empty: `postern-<display name>-<hash>`, or `postern-<hash>` for a token without name. */
 export function formatKeyId(format: string, values: KeyIdValues): string {
+  const { tokenDisplayName, roleName, publicKeyHash } = values
+  if (format === '') {
+    return tokenDisplayName === ''
+      ? `postern-${publicKeyHash}`
+      : `postern-${tokenDisplayName}-${publicKeyHash}`
+  }
   const known = new Map([
-    ['token_display_name', values.tokenDisplayName],
-    ['role_name', values.roleName],
-    ['public_key_hash', values.publicKeyHash],
+    ['token_display_name', tokenDisplayName],
+    ['role_name', roleName],
+    ['public_key_hash', publicKeyHash],
   ])
-  const byDefault = values.tokenDisplayName === '' ? NAMELESS_FORMAT : DEFAULT_FORMAT
   // One pass, so that a display name which looks like a variable stays what it is.
-  return (format === '' ? byDefault : format).replace(
+  return format.replace(
     /\{\{([a-z_]{1,32})\}\}/g,
     (variable, name: string) => known.get(name) ?? variable,
   )
