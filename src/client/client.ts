@@ -2,8 +2,9 @@
  * HTTP client for the Vault API over TCP, TLS or a unix socket (contract 1, 8.1): the headers that official
  * clients send, one redirect at most, one deadline for the whole request.
  */
-import { Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
+import { http } from '../node-http.ts'
 import type { Secret } from '../redact.ts'
 import { type Address, isLoopback, parseAddress } from './address.ts'
 import { ApiError, TransportError } from './api-error.ts'
@@ -142,7 +143,7 @@ export class Client {
     try {
       const request = address.isTls
         ? (await import('node:https')).request({ ...common, ...endpoint })
-        : requestHttp({ ...common, ...endpoint })
+        : http.request({ ...common, ...endpoint })
       const response = await responseOf(request, body)
       return await readAnswer(response, this.#options.maxReplyBytes ?? 64 * 1024 * 1024)
     } catch (error) {
@@ -172,7 +173,7 @@ export class Client {
     if (known) return known
     const proxyEnv = isLoopback(address) ? undefined : this.#options.proxy
     const settings = { keepAlive: true, ...(proxyEnv ? { proxyEnv } : {}) }
-    const agent = address.isTls ? await this.#tlsAgent(settings) : new Agent(settings)
+    const agent = address.isTls ? await this.#tlsAgent(settings) : new http.Agent(settings)
     this.#agents.set(address.base, agent)
     return agent
   }

@@ -3,8 +3,9 @@
  * any other, which is answered with 405. The parser stops at the method's first wrong letter. The connection is taken
  * from it, the head put back with a known method, and a new parser goes on; the real method is noted beside the socket.
  */
-import { METHODS, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { http } from '../node-http.ts'
 import { giveMethod, openResponse } from './connection.ts'
 
 /** Longer words are no method. */
@@ -83,7 +84,7 @@ export function resume({ server, socket, release, held, refuse }: Passage, start
       return
     }
     release()
-    const isKnown = METHODS.includes(method)
+    const isKnown = http.METHODS.includes(method)
     if (!isKnown) giveMethod(socket, method)
     attachParser(server, socket)
     // In two pieces, so that a long pipeline of lists is not copied for each of them.
@@ -164,5 +165,5 @@ function startOfRequest(error: ParseError): Buffer {
 }
 
 function isPrefix(word: string): boolean {
-  return METHODS.some((method) => method.startsWith(word))
+  return http.METHODS.some((method) => method.startsWith(word))
 }

@@ -1,6 +1,6 @@
 /** Answers to what never became a request (contract 1.1): written by hand, and the connection ends. */
-import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import { http } from '../node-http.ts'
 import { openResponse } from './connection.ts'
 import { HSTS, JSON_TYPE, send } from './encode.ts'
 import { errorBody } from './error-response.ts'
@@ -44,7 +44,7 @@ function end(socket: Socket, status: number): void {
 function rawAnswer(status: number): string {
   const body = errorBody([])
   const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}`,
     'Cache-Control: no-store',
     `Content-Type: ${JSON_TYPE}`,
     `Strict-Transport-Security: ${HSTS}`,

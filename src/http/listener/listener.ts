@@ -1,8 +1,9 @@
 /** One listener: its Node server, its socket on TCP or in the file system, its TLS. */
 import { chmodSync, chownSync, lstatSync, unlinkSync } from 'node:fs'
-import { createServer, type Server, type ServerOptions } from 'node:http'
-import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import type { Server, ServerOptions } from 'node:http'
+import type { Server as TlsServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
+import { http } from '../../node-http.ts'
 import type { Origin } from '../request.ts'
 import { canonicalAddress, LOCAL_ADDRESS } from './address.ts'
 import type { ForwardedSettings } from './forwarded.ts'
@@ -52,13 +53,14 @@ export function createListener(listener: Listener, limits: HttpLimits): Server {
   } as ServerOptions
   const tls = listener.kind === 'tcp' ? listener.tls : undefined
   const server = tls
-    ? createTlsServer({
+    ? // Loaded here, because many servers listen to a socket or behind a proxy.
+      process.getBuiltinModule('node:https').createServer({
         ...options,
         ...tlsOptions(tls),
         allowHalfOpen: true,
         handshakeTimeout: limits.tlsHandshakeMilliseconds,
       })
-    : createServer(options)
+    : http.createServer(options)
   // A client that has closed its half still gets its answers.
   ;(server as unknown as { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true
   server.timeout = limits.requestMilliseconds
