@@ -48,6 +48,8 @@ await build({
   charset: 'utf8',
   legalComments: 'linked',
   plugins: [workerAddresses],
+  // ssh2 asks for its compiled parts, and goes on when there are none.
+  external: ['cpu-features', '*.node'],
   // Packages in CommonJS call require, which a module in ESM format does not have by itself.
   banner: {
     js: "import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);",

@@ -15,7 +15,13 @@ const MAX_PRODUCTION_PACKAGES = 40
 const CI_PLATFORM = { os: 'linux', cpu: 'x64' }
 
 /** Packages whose install script is known; `.npmrc` keeps npm from running these too. */
-const KNOWN_INSTALL_SCRIPTS = new Set(['node_modules/@swc/core', 'node_modules/esbuild'])
+const KNOWN_INSTALL_SCRIPTS = new Set([
+  'node_modules/@swc/core',
+  'node_modules/esbuild',
+  // Both compile code that ssh2 does without.
+  'node_modules/cpu-features',
+  'node_modules/ssh2',
+])
 
 const EXACT_VERSION = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/
 
