@@ -1,10 +1,10 @@
 /**
- * `npm run build`: the two programs as one file each in `dist/`, with every package inside, and each worker
- * as a file of its own beside them. `bin/` starts them with Node's compile cache.
+ * `npm run build`: the two programs as one file each in `dist/`, with every package inside; beside them each worker as a
+ * file of its own, and `ssh2`, which most servers never load. `bin/` starts them with Node's compile cache.
  */
 import { readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import { build, type Plugin } from 'esbuild'
+import { type BuildOptions, build, type Plugin } from 'esbuild'
 
 const root = path.resolve(import.meta.dirname, '..')
 process.chdir(root)
@@ -37,22 +37,41 @@ const workerAddresses: Plugin = {
   },
 }
 
-rmSync('dist', { recursive: true, force: true })
-await build({
-  entryPoints,
+/** `import('ssh2')` finds the file beside the bundle: a server that reaches no host keeps not even its text in memory. */
+const ssh2Apart: Plugin = {
+  name: 'ssh2-apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /^ssh2$/ }, () => ({ path: './ssh2.cjs', external: true }))
+  },
+}
+
+const shared: BuildOptions = {
   outdir: 'dist',
   bundle: true,
   platform: 'node',
-  format: 'esm',
   target: 'node24',
   charset: 'utf8',
   legalComments: 'linked',
-  plugins: [workerAddresses],
-  // ssh2 asks for its compiled parts, and goes on when there are none.
-  external: ['cpu-features', '*.node'],
+  logLevel: 'warning',
+}
+
+rmSync('dist', { recursive: true, force: true })
+await build({
+  ...shared,
+  entryPoints,
+  format: 'esm',
+  plugins: [workerAddresses, ssh2Apart],
   // Packages in CommonJS call require, which a module in ESM format does not have by itself.
   banner: {
     js: "import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);",
   },
-  logLevel: 'warning',
+})
+await build({
+  ...shared,
+  entryPoints: ['ssh2'],
+  // It uses __dirname, which only CommonJS has.
+  format: 'cjs',
+  outExtension: { '.js': '.cjs' },
+  // It asks for its compiled parts, and goes on when there are none.
+  external: ['cpu-features', '*.node'],
 })
