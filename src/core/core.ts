@@ -10,6 +10,7 @@ import { createSshBackend } from '../engine/ssh/backend.ts'
 import { Expiration } from '../lease/expiration.ts'
 import type { Backend } from '../mount/path.ts'
 import { Router } from '../mount/router.ts'
+import { Connections } from '../remote/connections.ts'
 import { GenerateRoot } from '../seal/generate-root.ts'
 import type { SealSettings } from '../seal/init.ts'
 import { Rekey } from '../seal/rekey.ts'
@@ -65,6 +66,7 @@ export class Core {
   readonly #background: Background
   readonly #pipeline: Pipeline
   readonly #missLimit: MissLimit
+  readonly #remote = new Connections()
   readonly #backends = new Map<string, RoutedBackend>()
   readonly #inFlight = new Map<string, { readonly request: Request; readonly startedAt: number }>()
   #rootTokenId: string | undefined
@@ -149,9 +151,10 @@ export class Core {
     return this.#expiration.sweep()
   }
 
-  /** Waits for work behind answers, and keeps the count of sealed values. */
+  /** Cuts programs on hosts, waits for work behind answers, and keeps the count of sealed values. */
   async stop(): Promise<void> {
     this.#expiration.stop()
+    await this.#remote.close()
     this.#missLimit.summarize()
     await this.#background.settled()
     if (!this.seal.isSealed) await this.seal.saveEncryptions()
@@ -261,7 +264,7 @@ export class Core {
       createSysBackend(services),
       createTokenBackend(tokenServices(parts, this.#revocation)),
       createCubbyholeBackend(),
-      createSshBackend({ allowCompat2015, log }),
+      createSshBackend({ allowCompat2015, log, remote: this.#remote }),
     ]
   }
 }
