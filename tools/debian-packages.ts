@@ -9,6 +9,7 @@ export const testPackages: readonly string[] = [
   'openssh-server',
   'openssh-client',
   'sshpass',
+  'sudo',
   'libpam-modules',
   'curl',
   'jq',

@@ -28,6 +28,10 @@ interface SshdOptions {
   readonly pam?: readonly string[]
   /** Files for its folder, by name; `host_key` among them is its host key, else it has one made. */
   readonly files?: Readonly<Record<string, string>>
+  /** Where users' keys are looked for; nowhere by default. */
+  readonly authorizedKeysFile?: string
+  /** A free one by default. */
+  readonly port?: number
 }
 
 export interface Login {
@@ -55,14 +59,14 @@ export async function startSshd(options: SshdOptions): Promise<PrivateSshd> {
   }
   const program = inFolder(service)
   symlinkSync('/usr/sbin/sshd', program)
-  const port = await freePort()
+  const port = options.port ?? (await freePort())
   const settings = [
     'ListenAddress 127.0.0.1',
     `Port ${port}`,
     `HostKey ${inFolder('host_key')}`,
     'PidFile none',
     'LogLevel VERBOSE',
-    'AuthorizedKeysFile none',
+    `AuthorizedKeysFile ${options.authorizedKeysFile ?? 'none'}`,
     `UsePAM ${options.pam ? 'yes' : 'no'}`,
     ...options.settings,
   ]
@@ -112,7 +116,7 @@ export function logInWithPassword(
 
 interface KeyLogin {
   readonly key: string
-  readonly certificate: string
+  readonly certificate?: string
   /** A file of known hosts that has to vouch for the server under the name; without it any server will do. */
   readonly knownHosts?: { readonly file: string; readonly name: string }
 }
@@ -123,7 +127,7 @@ export function logInWithKey(
   user: string,
   { key, certificate, knownHosts }: KeyLogin,
 ): Promise<Login> {
-  const identity = ['-i', key, `-oCertificateFile=${certificate}`]
+  const identity = ['-i', key, ...(certificate ? [`-oCertificateFile=${certificate}`] : [])]
   const methods = ['-oBatchMode=yes', '-oIdentitiesOnly=yes', '-oIdentityAgent=none']
   // ssh takes the first of two values.
   const strict = knownHosts

@@ -1,5 +1,5 @@
 /**
- * IP addresses and CIDR lists of one-time-password roles (contract 6.5 and 6.7). An address has one
+ * IP addresses and CIDR lists of roles for hosts (contract 6.5 and 6.7). An address has one
  * canonical text: IPv6 as RFC 5952 writes it, an IPv4-mapped one as plain IPv4.
  */
 import { BlockList, isIP, SocketAddress } from 'node:net'
@@ -27,8 +27,11 @@ export interface Networks {
   contains(address: Address): boolean
 }
 
-/** Reads a list split at commas, blanks and empty entries ignored. Throws a RangeError that names the bad entry. */
-export function parseNetworks(list: string): Networks {
+/**
+ * Reads a list split at commas, blanks and empty entries ignored; networks whose prefix is not longer than
+ * `longerThan` bits are passed over. Throws a RangeError that names the bad entry.
+ */
+export function parseNetworks(list: string, longerThan = -1): Networks {
   // One list a family: a single BlockList would let `::/0` match IPv4 addresses too.
   const lists = { ipv4: new BlockList(), ipv6: new BlockList() }
   const entries = list
@@ -37,6 +40,7 @@ export function parseNetworks(list: string): Networks {
     .filter((entry) => entry !== '')
   for (const entry of entries) {
     const { address, prefix } = parseNetwork(entry)
+    if (prefix <= longerThan) continue
     lists[address.family].addSubnet(address.text, prefix, address.family)
   }
   return {
