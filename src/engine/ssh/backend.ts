@@ -8,6 +8,7 @@ import { publicKeyPaths } from './ca/public-key.ts'
 import { signPath } from './ca/sign.ts'
 import type { IdentityOf } from './ca/terms.ts'
 import { compat2015, type Log } from './compat.ts'
+import type { RemoteHosts } from './dynamic/remote.ts'
 import { lookupPath } from './lookup.ts'
 import { credsPath, revokeOtp } from './otp/creds.ts'
 import { verifyPath } from './otp/verify.ts'
@@ -17,6 +18,8 @@ import { zeroAddressPath } from './zero-address.ts'
 export interface SshBackendOptions {
   /** The server's `allow_compat_2015`, true under `-dev`: without it the mount option has no effect. */
   readonly allowCompat2015: boolean
+  /** Reaches hosts. */
+  readonly remote: RemoteHosts
   readonly log: Log
   /** Values for identity templates by entity id. Absent: no caller has any, and templates allow nothing. */
   readonly identityOf?: IdentityOf

@@ -1,8 +1,16 @@
 /** A mounted SSH engine, and what its tests say over and over. */
 import assert from 'node:assert/strict'
 import { createSshBackend, type SshBackendOptions } from '../../../src/engine/ssh/backend.ts'
+import type { RemoteHosts } from '../../../src/engine/ssh/dynamic/remote.ts'
+import { PosternError } from '../../../src/errors.ts'
 import { sshKeygen, vector } from '../../ssh/support.ts'
 import { type Answer, type Mounted, mount } from '../harness.ts'
+
+/** A network without hosts. */
+const noHosts: RemoteHosts = {
+  run: () => Promise.reject(new PosternError('refused', 'there is no host')),
+  close: async () => {},
+}
 
 export interface Logged {
   readonly details: Readonly<Record<string, unknown>>
@@ -20,7 +28,8 @@ export async function mountSsh(options: Partial<SshBackendOptions> = {}): Promis
   const log = {
     warn: (details: Logged['details'], message: string) => void logged.push({ details, message }),
   }
-  return { ssh: await mount(createSshBackend({ allowCompat2015: true, log, ...options })), logged }
+  const backend = createSshBackend({ allowCompat2015: true, remote: noHosts, log, ...options })
+  return { ssh: await mount(backend), logged }
 }
 
 /** The same with the CA key of a vector, which costs no key generation. */
