@@ -16,6 +16,8 @@ export interface LeaseRecord {
   readonly expiresAt: number
   readonly maxExpiresAt: number
   readonly lastRenewedAt?: number
+  /** The life that it was granted with, in milliseconds; only where a renewal has moved the end. */
+  readonly periodMs?: number
   readonly renewable: boolean
   /** The engine's own, sealed with the record. */
   readonly data?: unknown
@@ -72,11 +74,17 @@ export function leaseRemoval(lease: Pick<StoredLease, 'id' | 'expiresAt' | 'toke
   ]
 }
 
+/** The life that a lease was granted with, in milliseconds, however often it was renewed. */
+export function leasePeriodMs({ periodMs, expiresAt, issuedAt }: LeaseRecord): number {
+  return periodMs ?? expiresAt - issuedAt
+}
+
 /** The writes that move a lease's end. */
 export function leaseRenewal(lease: StoredLease, expiresAt: number, now: number): Write[] {
   const { id, version: _version, ...record } = lease
+  const renewed = { ...record, expiresAt, lastRenewedAt: now, periodMs: leasePeriodMs(lease) }
   return [
-    { key: leaseKey(id), value: encodeRecord({ ...record, expiresAt, lastRenewedAt: now }) },
+    { key: leaseKey(id), value: encodeRecord(renewed) },
     { key: expiryKey(lease.expiresAt, id) },
     { key: expiryKey(expiresAt, id), value: EMPTY },
   ]

@@ -1,7 +1,7 @@
 /** sys/leases/* and the older sys/renew, sys/revoke*: leases by id and by prefix (contract 2.5, Decision 11). */
 import { rfc3339 } from '../clock.ts'
 import { badRequest, PosternError } from '../errors.ts'
-import { LEASE_PREFIX, leaseKey, leaseRenewal, readLease } from '../lease/lease.ts'
+import { LEASE_PREFIX, leaseKey, leasePeriodMs, leaseRenewal, readLease } from '../lease/lease.ts'
 import type { Call, Outcome } from '../mount/call.ts'
 import type { Path } from '../mount/path.ts'
 import { declarePath } from '../mount/path.ts'
@@ -11,7 +11,10 @@ import type { SysServices } from './services.ts'
 const leaseFields = {
   lease_id: { type: 'string', description: 'Id of the lease.' },
   url_lease_id: { type: 'string', description: 'Id of the lease, in the path.' },
-  increment: { type: 'duration', description: 'Wanted life from now, in seconds.' },
+  increment: {
+    type: 'duration',
+    description: 'Wanted life from now, in seconds; the first one again when absent.',
+  },
   sync: {
     type: 'bool',
     default: true,
@@ -128,7 +131,8 @@ function renewPath(services: SysServices, pattern: string): Path {
     fields: leaseFields,
     operations: { update: (call) => renew(services, call) },
     synopsis: 'Renews a lease.',
-    description: 'Moves the end of a renewable lease, at most to the longest life of its mount.',
+    description:
+      'Moves the end of a renewable lease, at most to the longest life of its mount. For the token that it was issued to; others need sudo.',
   })
 }
 
@@ -136,7 +140,14 @@ async function renew(services: SysServices, call: LeaseCall): Promise<Outcome> {
   const lease = await readLease(services.store, idOf(call))
   if (!lease || lease.expiresAt <= call.now) throw badRequest('lease not found')
   if (!lease.renewable || lease.kind === 'token') throw badRequest('lease is not renewable')
-  const wanted = call.fields.increment || Math.round((lease.expiresAt - lease.issuedAt) / 1000)
+  // Who merely knows an id keeps nobody else's credential alive: docs/decisions/0015.
+  if (call.caller?.tokenId !== lease.tokenId && !call.caller?.hasSudo) {
+    throw new PosternError(
+      'permission_denied',
+      'a lease is renewed by the token that it was issued to, or with sudo',
+    )
+  }
+  const wanted = call.fields.increment || Math.round(leasePeriodMs(lease) / 1000)
   const expiresAt = Math.min(call.now + wanted * 1000, lease.maxExpiresAt)
   return {
     writes: leaseRenewal(lease, expiresAt, call.now),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { leaseCreation } from '../../src/lease/lease.ts'
 import {
   keysIn,
   mountSsh,
@@ -97,6 +98,80 @@ describe('renew', () => {
       assert.deepEqual(await renew({ lease_id: 'x' }), unknown)
       const missing = { status: 400, message: 'lease_id must be specified' }
       assert.deepEqual(await renew({}), missing)
+    }
+  })
+})
+
+describe('renew of a renewable lease', () => {
+  const POLICY = 'path "sys/leases/renew" { capabilities = ["update"] }'
+  const WITH_SUDO = POLICY.replace('"update"', '"update", "sudo"')
+  const MINUTE = 60_000
+  let serial = 0
+
+  /** As an engine with renewable leases stores it: for ten minutes, at most an hour. */
+  async function leaseOf(token: string): Promise<string> {
+    const { data } = await server.call('update', 'auth/token/lookup', { token })
+    const now = Date.parse(data?.['issue_time'] as string)
+    const { barrier } = server.core.seal
+    const id = `ssh/creds/web/renewable-${serial++}`
+    const record = {
+      kind: 'secret',
+      tokenId: barrier.hmac(token),
+      mountUuid: '',
+      issuedAt: now,
+      expiresAt: now + 10 * MINUTE,
+      maxExpiresAt: now + 60 * MINUTE,
+      renewable: true,
+    } as const
+    const { writes, condition } = leaseCreation(id, record)
+    assert.equal((await barrier.commit(writes, [condition])).committed, true)
+    return id
+  }
+
+  const renew = (token: string, lease: string, data: object = {}) =>
+    server.call('update', 'sys/leases/renew', { lease_id: lease, ...data }, { token })
+
+  test('gives the first period again, however often it is renewed, up to the longest life', async () => {
+    const token = await tokenWith(server, POLICY)
+    const lease = await leaseOf(token)
+    const seen: number[] = []
+    for (let minutes = 5; minutes <= 55; minutes += 5) {
+      server.advance(5 * MINUTE)
+      const { lease_id, lease_duration, renewable } = await renew(token, lease)
+      assert.deepEqual([lease_id, renewable], [lease, true])
+      seen.push(lease_duration)
+    }
+    assert.deepEqual(seen, [...Array(10).fill(600), 300])
+  })
+
+  test('gives the increment that is asked for, and the first period again after it', async () => {
+    const token = await tokenWith(server, POLICY)
+    const lease = await leaseOf(token)
+    assert.equal((await renew(token, lease, { increment: 1200 })).lease_duration, 1200)
+    assert.equal((await renew(token, lease, { increment: '60s' })).lease_duration, 60)
+    assert.equal((await renew(token, lease)).lease_duration, 600)
+    assert.equal((await renew(token, lease, { increment: '9h' })).lease_duration, 3600)
+  })
+
+  test('is for the token that it was issued to, or with sudo (CVE-2026-39388)', async () => {
+    const owner = await tokenWith(server, POLICY)
+    const lease = await leaseOf(owner)
+    for (const path of ['sys/leases/renew', `sys/leases/renew/${lease}`, 'sys/renew']) {
+      const stranger = await tokenWith(
+        server,
+        `${POLICY} path "${path}" { capabilities = ["update"] }`,
+      )
+      const before = await server.raw.get([`lease/${lease}`])
+      const data = { lease_id: lease, increment: '30m' }
+      const refused = await refusalOf(server.send('update', path, data, { token: stranger }))
+      assert.deepEqual(refused, {
+        status: 403,
+        message: 'a lease is renewed by the token that it was issued to, or with sudo',
+      })
+      assert.deepEqual(await server.raw.get([`lease/${lease}`]), before)
+    }
+    for (const token of [owner, await tokenWith(server, WITH_SUDO), server.rootToken]) {
+      assert.equal((await renew(token, lease)).lease_duration, 600)
     }
   })
 })
