@@ -19,6 +19,9 @@ const connectErrors = new Map([
   ['ETIMEDOUT', 'no answer'],
 ])
 
+/** To open a session on a host that has opened others. */
+const MAX_TRIES = 5
+
 /** What is under way, for the text of a failure. */
 type Step = 'connect' | 'handshake' | 'login' | 'open'
 
@@ -49,6 +52,7 @@ export class Connection {
   #isRetired = false
   #idleTimer: NodeJS.Timeout | undefined
   #started = 0
+  #hasOpened = false
 
   /** Connects at once. */
   constructor(options: ConnectionOptions) {
@@ -221,18 +225,20 @@ export class Connection {
   }
 
   async #session(signal: AbortSignal): Promise<Channel> {
-    let wasRefused = false
-    for (;;) {
-      await this.#slots.take(signal, wasRefused)
+    let mustWait = false
+    for (let tries = 1; ; tries += 1) {
+      await this.#slots.take(signal, mustWait)
       this.#started += 1
       try {
         const channel = await untilAborted(openSession(this.#client, signal), signal)
         this.#slots.opened()
+        this.#hasOpened = true
         return channel
       } catch (error) {
-        const mayHelp = this.#slots.refuse()
-        wasRefused = typeof (error as { reason?: unknown }).reason === 'number'
-        if (wasRefused && mayHelp) continue
+        mustWait = this.#slots.refuse()
+        const isFull = typeof (error as { reason?: unknown }).reason === 'number'
+        // Without others in use, sshd has not cleared those away that ended: it may do so after it has refused.
+        if (isFull && (mustWait || (this.#hasOpened && tries < MAX_TRIES))) continue
         if (signal.aborted) throw signal.reason
         const text = printable((error as Error).message)
         throw failure(`${this.#host} refuses a session: ${text}`, error)
