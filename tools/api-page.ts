@@ -99,6 +99,7 @@ function accessOf({ auth, sudo, whileSealed }: Path): string {
   const token = {
     none: 'Needs no token',
     optional: 'Works without a token, and shows more with one',
+    'if-sent': 'Needs no token; the policies of one that is sent decide',
     required: 'Needs a token',
   }[auth ?? 'required']
   const capability =

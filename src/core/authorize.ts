@@ -105,7 +105,7 @@ export async function authenticate(
 ): Promise<AuthenticatedRequest> {
   const { request, tokenId, tokenEntry, now, match } = routed
   if (routed.isOpen) return { ...routed, token: undefined }
-  const optional = match?.path.auth === 'optional' && request.operation !== 'help'
+  const optional = match?.path.auth !== undefined && request.operation !== 'help'
   let token = tokenId !== undefined && tokenEntry ? decodeToken(tokenId, tokenEntry) : undefined
   // A response-wrapping token opens nothing but what sys/wrapping/* takes from it by its text.
   if (token && (isExpired(token, now) || token.wrapping !== undefined)) token = undefined

@@ -70,7 +70,7 @@ export interface Call<F extends Fields = Fields> {
   readonly sentToken: Secret | undefined
   /** The listener gives metrics to anybody. */
   readonly unauthenticatedMetrics: boolean
-  /** Undefined only on paths declared with `auth: 'none'` or `'optional'`. */
+  /** Undefined only on paths declared with `auth`. */
   readonly caller: Caller | undefined
   readonly mount: MountPoint
   /** This mount's configuration (`cfg/…`): a write to it renews the generation. */

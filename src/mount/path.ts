@@ -39,8 +39,11 @@ export interface PathDeclaration<F extends Fields> {
   readonly operations: Partial<Record<Exclude<Operation, 'help'>, Run<F>>>
   /** Says whether the thing exists: then a write is judged as `create` or `update`. Without it every write is `update`. */
   readonly exists?: (call: Call<F>) => Promise<boolean>
-  /** `none`: no token is read, not even a bad one refused. `optional`: a valid token widens the answer. */
-  readonly auth?: 'none' | 'optional'
+  /**
+   * `none`: no token is read, not even a bad one refused. `optional`: a valid token widens the answer. `if-sent`: none is
+   * needed, but where a valid one is sent its policies decide.
+   */
+  readonly auth?: 'none' | 'optional' | 'if-sent'
   /** Operations that need the `sudo` capability too. */
   readonly sudo?: readonly Operation[] | 'all'
   /** Sys paths that answer while the server is sealed. */

@@ -42,7 +42,7 @@ export function wrappingPaths(services: SysServices): Path[] {
       pattern: 'wrapping/unwrap',
       fields: tokenField,
       operations: { read: unwrap, update: unwrap },
-      auth: 'optional',
+      auth: 'if-sent',
       chargesMisses: true,
       synopsis: 'Gives back a wrapped response, once.',
       description:
@@ -57,7 +57,7 @@ export function wrappingPaths(services: SysServices): Path[] {
           return services.wrapping.rewrap(content, call.now)
         },
       },
-      auth: 'optional',
+      auth: 'if-sent',
       chargesMisses: true,
       synopsis: 'Puts a wrapped response under a new token.',
       description: 'With the same life again; the old token is used up.',

@@ -7,6 +7,7 @@ import {
   refusalOf,
   startTestCore,
   type TestCore,
+  tokenOf,
   tokenWith,
 } from '../support/core.ts'
 
@@ -162,10 +163,36 @@ describe('sys/wrapping', () => {
 
   test('unwrap takes the token in the body of another caller too', async () => {
     const { token } = (await wrapped('read', 'sys/mounts')).info
-    const caller = await tokenWith(server, 'path "a" {}')
+    const caller = await tokenOf(server, { policies: ['default'] })
     const answer = await server.send('update', 'sys/wrapping/unwrap', { token }, { token: caller })
     assert.equal(answer.status, 200)
   })
+
+  for (const path of ['sys/wrapping/unwrap', 'sys/wrapping/rewrap']) {
+    test(`${path} goes by the policies of a caller who sends a token`, async () => {
+      const { token } = (await wrapped('read', 'sys/mounts')).info
+      const policies = [
+        'path "a" {}',
+        `path "sys/*" { capabilities = ["update"] } path "${path}" { capabilities = ["deny"] }`,
+      ]
+      for (const policy of policies) {
+        const caller = await tokenWith(server, policy)
+        const refusal = refusalOf(server.send('update', path, { token }, { token: caller }))
+        assert.equal((await refusal).status, 403, policy)
+      }
+      const allowed = await tokenWith(server, `path "${path}" { capabilities = ["update"] }`)
+      const answer = await server.send('update', path, { token }, { token: allowed })
+      assert.equal(answer.status, 200)
+    })
+
+    test(`${path} needs no other token than the wrapping one`, async () => {
+      for (const own of ['', 's.unknown', 'itself']) {
+        const { token } = (await wrapped('read', 'sys/mounts')).info
+        const options = { token: own === 'itself' ? token : own }
+        assert.equal((await server.send('update', path, { token }, options)).status, 200, own)
+      }
+    })
+  }
 
   test('rewrap gives the same content a new token, and spends the old', async () => {
     const first = (await wrapped('read', 'sys/mounts')).info
