@@ -226,7 +226,8 @@ export class Connection {
 
   async #session(signal: AbortSignal): Promise<Channel> {
     let mustWait = false
-    for (let tries = 1; ; tries += 1) {
+    let triesAlone = 0
+    for (;;) {
       await this.#slots.take(signal, mustWait)
       this.#started += 1
       try {
@@ -238,7 +239,8 @@ export class Connection {
         mustWait = this.#slots.refuse()
         const isFull = typeof (error as { reason?: unknown }).reason === 'number'
         // Without others in use, sshd has not cleared those away that ended: it may do so after it has refused.
-        if (isFull && (mustWait || (this.#hasOpened && tries < MAX_TRIES))) continue
+        if (!mustWait) triesAlone += 1
+        if (isFull && (mustWait || (this.#hasOpened && triesAlone < MAX_TRIES))) continue
         if (signal.aborted) throw signal.reason
         const text = printable((error as Error).message)
         throw failure(`${this.#host} refuses a session: ${text}`, error)
