@@ -8,6 +8,9 @@ const POOL_BYTES = 4096
 const pool = Buffer.alloc(POOL_BYTES)
 let used = POOL_BYTES
 
+/** Seven digits of base 62 hold milliseconds up to the year 2081. */
+const TIME_CHARACTERS = 7
+
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
 /** `length` characters of 0-9A-Za-z, each equally likely. */
@@ -21,6 +24,20 @@ export function base62(length: number): string {
     if (byte < 248) text += BASE62[byte % 62]
   }
   return text
+}
+
+/**
+ * `length` characters of 0-9A-Za-z that sort by time: seven for the milliseconds, the rest random. Keys that are made
+ * together then lie together in the store.
+ */
+export function sortableId(length: number, milliseconds: number): string {
+  let time = ''
+  let rest = milliseconds
+  while (time.length < TIME_CHARACTERS) {
+    time = (BASE62[rest % 62] as string) + time
+    rest = Math.floor(rest / 62)
+  }
+  return time + base62(length - TIME_CHARACTERS)
 }
 
 /** Random bytes for what is no key, GCM nonce or salt, at most 1 KB: serials, one-time passwords, certificate nonces. */

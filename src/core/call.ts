@@ -4,7 +4,7 @@ import type { Call, Caller, LeaseTerms, MountPoint, NewLease } from '../mount/ca
 import { coerceFields } from '../mount/field.ts'
 import type { Mount } from '../mount/mount-table.ts'
 import type { Operation } from '../mount/operation.ts'
-import { base62, uuid } from '../random.ts'
+import { sortableId, uuid } from '../random.ts'
 import { Secret } from '../redact.ts'
 import { StoreView } from '../storage/view.ts'
 import type { StoredToken } from '../token/token.ts'
@@ -166,7 +166,7 @@ function newLease(
       cause: new Error('a lease needs a token'),
     })
   const is2015 = mount.options?.['compat'] === '2015'
-  const id = `${requestPath}/${is2015 ? uuid() : base62(LEASE_CHARACTERS)}`
+  const id = `${requestPath}/${is2015 ? uuid() : sortableId(LEASE_CHARACTERS, now)}`
   return { id, expiresAt: now + terms.ttlSeconds * 1000, tokenId: token.id, terms }
 }
 

@@ -6,7 +6,7 @@
  * Not sealed: keys under `meta/`, which are needed before unsealing and hold no secret; and empty values outside
  * `cfg/`, which are index entries: they say nothing beyond their key, and keys are not authenticated either.
  */
-import { createCipheriv, createDecipheriv, type KeyObject, randomFillSync } from 'node:crypto'
+import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto'
 import { PosternError } from '../errors.ts'
 import { KeyedHash } from '../keyed-hash.ts'
 import { secretBytes } from '../random.ts'
@@ -141,9 +141,13 @@ export class Barrier implements Store {
   /** The writes as the raw store takes them: values sealed, and a new generation when one is under `cfg/`. */
   sealWrites(writes: readonly Write[]): Write[] {
     const state = this.#opened()
-    const sealed = writes.map(({ key, value }) => {
+    // The nonces of one commit in one call: each call costs more than a cipher.
+    const nonces = secretBytes(NONCE_BYTES * writes.length)
+    const sealed = writes.map(({ key, value }, at) => {
       state.opened.delete(key)
-      return value === undefined ? { key } : { key, value: this.#sealValue(key, value) }
+      if (value === undefined) return { key }
+      const nonce = nonces.subarray(at * NONCE_BYTES, (at + 1) * NONCE_BYTES)
+      return { key, value: this.#sealValue(key, value, nonce) }
     })
     if (writes.some(({ key }) => key.startsWith(CONFIG_PREFIX))) sealed.push(generationWrite())
     return sealed
@@ -185,7 +189,7 @@ export class Barrier implements Store {
     return { head, sealingKey, sealsLeft: this.#sealsPerSalt }
   }
 
-  #sealValue(key: string, value: Uint8Array): Uint8Array {
+  #sealValue(key: string, value: Uint8Array, nonce: Uint8Array): Uint8Array {
     if (!isSealed(key, value)) return value
     const state = this.#opened()
     if (state.sealsLeft === 0) Object.assign(state, this.#newSealingKey(state.keyring))
@@ -194,8 +198,7 @@ export class Barrier implements Store {
     // Not from the shared pool: a store may hand the bytes to a thread, which copies all memory behind them.
     const sealed = Buffer.alloc(HEAD_BYTES + value.length + TAG_BYTES)
     sealed.set(state.head)
-    randomFillSync(sealed, NONCE_OFFSET, NONCE_BYTES)
-    const nonce = sealed.subarray(NONCE_OFFSET, HEAD_BYTES)
+    sealed.set(nonce, NONCE_OFFSET)
     const options = { authTagLength: TAG_BYTES }
     const cipher = createCipheriv('aes-256-gcm', state.sealingKey, nonce, options)
     cipher.setAAD(associatedData(state.keyring, key))

@@ -32,7 +32,7 @@ interface Member extends Batch {
 /** Waiting batches beyond this are refused: a stalled disk must not fill the memory. */
 const MAX_WAITING = 10_000
 /** Bounds the time that one transaction takes, and with it everybody's wait. */
-const MAX_GROUP = 1_000
+export const MAX_GROUP = 1_000
 
 export class GroupCommit {
   readonly #apply: ApplyGroup

@@ -2,28 +2,30 @@
  * What the server's thread and the writer's thread say to each other, one message a group in each
  * direction.
  */
-import type { Batch } from './group-commit.ts'
+import { type Batch, MAX_GROUP } from './group-commit.ts'
 import type { Condition, Write } from './store.ts'
 
 export interface WriterStart {
   readonly path: string
   readonly clockMicros: number
+  /** Memory of both threads, see `PreparedGroup`. */
+  readonly prepared: SharedArrayBuffer
 }
 
 /**
- * A group as few flat pieces: cloning an object and a buffer for each entry took three times as
+ * A group as two flat pieces: cloning an object and a buffer for each entry took several times as
  * long.
  */
 export interface GroupMessage {
-  /** The keys of each batch's conditions, then of its writes. */
-  readonly keys: readonly string[]
+  /** The keys of each batch's conditions, then of its writes, each followed by a NUL, which no key holds. */
+  readonly keys: string
+  /** How many numbers stand before the values. */
+  readonly count: number
   /**
-   * For each batch: number of conditions and of writes, then a code for each condition and a length
-   * for each write.
+   * As float64, for each batch: number of conditions and of writes, then a code for each condition and a length
+   * for each write. Behind them all values in a row. Transferred, not copied.
    */
-  readonly numbers: readonly number[]
-  /** All values in a row; transferred, not copied. */
-  readonly values: Uint8Array<ArrayBuffer>
+  readonly bytes: Uint8Array<ArrayBuffer>
 }
 
 export interface WriterFailure {
@@ -34,10 +36,40 @@ export interface WriterFailure {
 
 export type WriterReply =
   | { readonly is: 'ready' }
-  /** Before the commit, so that the server can tell what a writer that died during it has done. */
-  | { readonly is: 'prepared'; readonly outcomes: readonly number[]; readonly version: number }
   | { readonly is: 'committed' }
   | { readonly is: 'failed'; readonly failure: WriterFailure }
+
+/**
+ * What the group under way will give if it is committed: told before the commit, so that the server can tell what a
+ * writer that died during it has done. In shared memory, since a message of its own would wake the server for nothing.
+ * One group at a time: the message around it says who may read and who may write.
+ */
+export class PreparedGroup {
+  readonly memory: SharedArrayBuffer
+  /** The group's last version, its number of outcomes plus 1 (0: nothing is prepared), the outcomes. */
+  readonly #cells: Float64Array<SharedArrayBuffer>
+
+  constructor(memory?: SharedArrayBuffer) {
+    this.memory = memory ?? new SharedArrayBuffer((2 + MAX_GROUP) * Float64Array.BYTES_PER_ELEMENT)
+    this.#cells = new Float64Array(this.memory)
+  }
+
+  clear(): void {
+    this.#cells[1] = 0
+  }
+
+  set(outcomes: readonly number[], version: number): void {
+    this.#cells.set(outcomes, 2)
+    this.#cells[0] = version
+    this.#cells[1] = outcomes.length + 1
+  }
+
+  get(): { readonly outcomes: readonly number[]; readonly version: number } | undefined {
+    const [version = 0, count = 0] = this.#cells
+    if (count === 0) return undefined
+    return { outcomes: [...this.#cells.subarray(2, 1 + count)], version }
+  }
+}
 
 /** Codes for conditions that name no version: versions are greater than 0. */
 const ABSENT = -1
@@ -45,39 +77,43 @@ const PRESENT = -2
 const REMOVED = -1
 
 export function packGroup(batches: readonly Batch[]): GroupMessage {
-  const keys: string[] = []
+  let keys = ''
   const numbers: number[] = []
-  let bytes = 0
+  let valueBytes = 0
   for (const { conditions, writes } of batches) {
     numbers.push(conditions.length, writes.length)
     for (const { key, is } of conditions) {
-      keys.push(key)
+      keys += `${key}\0`
       numbers.push(is === 'absent' ? ABSENT : is === 'present' ? PRESENT : is)
     }
     for (const { key, value } of writes) {
-      keys.push(key)
+      keys += `${key}\0`
       numbers.push(value?.length ?? REMOVED)
-      bytes += value?.length ?? 0
+      valueBytes += value?.length ?? 0
     }
   }
-  const values = new Uint8Array(bytes)
-  let offset = 0
+  const count = numbers.length
+  const bytes = new Uint8Array(count * Float64Array.BYTES_PER_ELEMENT + valueBytes)
+  new Float64Array(bytes.buffer, 0, count).set(numbers)
+  let offset = count * Float64Array.BYTES_PER_ELEMENT
   for (const { writes } of batches) {
     for (const { value } of writes) {
       if (!value) continue
-      values.set(value, offset)
+      bytes.set(value, offset)
       offset += value.length
     }
   }
-  return { keys, numbers, values }
+  return { keys, count, bytes }
 }
 
-export function unpackGroup({ keys, numbers, values }: GroupMessage): Batch[] {
+export function unpackGroup({ keys: joined, count, bytes }: GroupMessage): Batch[] {
+  const keys = joined.split('\0')
+  const numbers = new Float64Array(bytes.buffer, 0, count)
   const batches: Batch[] = []
-  let [keyAt, numberAt, offset] = [0, 0, 0]
+  let [keyAt, numberAt, offset] = [0, 0, count * Float64Array.BYTES_PER_ELEMENT]
   const nextKey = (): string => keys[keyAt++] as string
   const nextNumber = (): number => numbers[numberAt++] as number
-  while (numberAt < numbers.length) {
+  while (numberAt < count) {
     const counts = { conditions: nextNumber(), writes: nextNumber() }
     const conditions: Condition[] = []
     while (conditions.length < counts.conditions) {
@@ -93,7 +129,7 @@ export function unpackGroup({ keys, numbers, values }: GroupMessage): Batch[] {
         writes.push({ key })
         continue
       }
-      writes.push({ key, value: values.subarray(offset, offset + length) })
+      writes.push({ key, value: bytes.subarray(offset, offset + length) })
       offset += length
     }
     batches.push({ writes, conditions })

@@ -5,6 +5,7 @@
 import { Worker } from 'node:worker_threads'
 import type { Batch } from './group-commit.ts'
 import {
+  PreparedGroup,
   packGroup,
   type WriterFailure,
   type WriterReply,
@@ -38,14 +39,14 @@ interface Waiting {
 export class WriterThread {
   readonly #worker: Worker
   #waiting: Waiting | undefined
-  #prepared: Prepared | undefined
+  readonly #prepared = new PreparedGroup()
   #cause: unknown
   #hasEnded = false
 
-  private constructor(start: WriterStart) {
+  private constructor(start: Omit<WriterStart, 'prepared'>) {
     this.#worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), {
       name: 'store',
-      workerData: start,
+      workerData: { ...start, prepared: this.#prepared.memory } satisfies WriterStart,
       // The environment may hold secrets, and the thread needs none of it.
       env: {},
     })
@@ -55,12 +56,12 @@ export class WriterThread {
     })
     this.#worker.on('exit', () => {
       this.#hasEnded = true
-      this.#settle()?.reject(new WriterLost(this.#prepared, this.#cause))
+      this.#settle()?.reject(new WriterLost(this.#prepared.get(), this.#cause))
     })
   }
 
   /** Opens the store in a new thread; rejects with the reason when that fails. */
-  static async start(start: WriterStart): Promise<WriterThread> {
+  static async start(start: Omit<WriterStart, 'prepared'>): Promise<WriterThread> {
     const thread = new WriterThread(start)
     await thread.#answer()
     return thread
@@ -72,10 +73,10 @@ export class WriterThread {
 
   /** The outcomes of a group that is durable. One group at a time. */
   apply(batches: readonly Batch[]): Promise<readonly number[]> {
-    this.#prepared = undefined
+    this.#prepared.clear()
     const message = packGroup(batches)
     const answer = this.#answer()
-    this.#worker.postMessage(message, [message.values.buffer])
+    this.#worker.postMessage(message, [message.bytes.buffer])
     return answer
   }
 
@@ -105,9 +106,8 @@ export class WriterThread {
   }
 
   #onReply(reply: WriterReply): void {
-    if (reply.is === 'prepared') this.#prepared = reply
-    else if (reply.is === 'failed') this.#settle()?.reject(errorOf(reply.failure))
-    else this.#settle()?.resolve(this.#prepared?.outcomes ?? [])
+    if (reply.is === 'failed') this.#settle()?.reject(errorOf(reply.failure))
+    else this.#settle()?.resolve(this.#prepared.get()?.outcomes ?? [])
   }
 }
 

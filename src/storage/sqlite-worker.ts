@@ -8,6 +8,7 @@ import type { Batch } from './group-commit.ts'
 import { openWriter } from './sqlite-file.ts'
 import {
   type GroupMessage,
+  PreparedGroup,
   unpackGroup,
   type WriterFailure,
   type WriterReply,
@@ -20,7 +21,8 @@ const PAGE_BYTES = 4_096
 /** About 16 MiB of log between checkpoints. */
 const CHECKPOINT_PAGES = 4_000
 
-const { path, clockMicros } = workerData as WriterStart
+const { path, clockMicros, prepared: memory } = workerData as WriterStart
+const prepared = new PreparedGroup(memory)
 const reply = (message: WriterReply): void => parentPort?.postMessage(message)
 const isFull = (error: unknown): boolean => (error as { errcode?: unknown }).errcode === SQLITE_FULL
 
@@ -39,7 +41,7 @@ function serve(): void {
     try {
       if (mustRecover) writer.recover()
       mustRecover = false
-      writer.apply(batches, (outcomes, version) => reply({ is: 'prepared', outcomes, version }))
+      writer.apply(batches, (outcomes, version) => prepared.set(outcomes, version))
       reply({ is: 'committed' })
     } catch (error) {
       mustRecover = true
@@ -89,7 +91,7 @@ function serve(): void {
     const batches = unpackGroup(message)
     applyGroup(batches)
     const rows = batches.reduce((sum, { writes }) => sum + writes.length, 0)
-    if (db.isOpen) checkpoint(rows, message.values.length)
+    if (db.isOpen) checkpoint(rows, message.bytes.length)
   })
 }
 

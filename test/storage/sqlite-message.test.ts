@@ -4,7 +4,9 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { packGroup, unpackGroup } from '../../src/storage/sqlite-message.ts'
 
-const key = fc.string({ minLength: 1, maxLength: 8 })
+const key = fc
+  .string({ unit: 'binary', minLength: 1, maxLength: 8 })
+  .filter((text) => !text.includes('\0') && text.isWellFormed())
 const plain = { noNullPrototype: true } as const
 const batch = fc.record(
   {
