@@ -24,6 +24,11 @@ export function holdsCredential(text: string): boolean {
   return holdsToken(text) || (text.length >= UUID_CHARACTERS && text.search(UUID) >= 0)
 }
 
+/** Whether a text is, as a whole, shaped like a one-time password. */
+export function isShapedAsPassword(text: string): boolean {
+  return text.length === UUID_CHARACTERS && text.search(UUID) === 0
+}
+
 /** Whether the name of an undeclared field may be a secret that was sent as a name. */
 export function isDoubtfulName(name: string): boolean {
   return name.length > MAX_NAME || holdsCredential(name)

@@ -1,4 +1,6 @@
 /** What the audit log is told at each stage of a request. */
+
+import { holdsCredential, isShapedAsPassword } from '../audit/hidden.ts'
 import type { AuditedCaller, AuditedMount, AuditedResponse, AuditRecord } from '../audit/record.ts'
 import type { PosternError } from '../errors.ts'
 import type { Mount } from '../mount/mount-table.ts'
@@ -34,7 +36,7 @@ export function auditRecord(reached: Reached): AuditRecord {
       path: request.path,
       data: request.data,
       declared: declaredNames(match),
-      secretParts: secretParts(match),
+      secretParts: secretParts(reached),
       token: request.token,
       remoteAddress: request.remoteAddress,
       remotePort: request.remotePort,
@@ -49,6 +51,7 @@ export function auditRecord(reached: Reached): AuditRecord {
 }
 
 const NOTHING: ReadonlySet<string> = new Set()
+const NO_PARTS: readonly string[] = []
 const declaredByPath = new WeakMap<object, ReadonlySet<string>>()
 
 function declaredNames(match: Match | undefined): ReadonlySet<string> {
@@ -61,10 +64,22 @@ function declaredNames(match: Match | undefined): ReadonlySet<string> {
   return names
 }
 
-function secretParts(match: Match | undefined): string[] {
-  if (!match || match.names.size === 0) return []
+/**
+ * Parts of the path that its declaration calls secret, or that are shaped like a password sent in the wrong place: where
+ * roles really have such names, `audit_non_hmac_request_keys` shows them.
+ */
+function secretParts({ request, mount, match }: Reached): readonly string[] {
+  if (!match) {
+    const rest = request.path.slice(mount?.path.length ?? 0)
+    return holdsCredential(rest) ? rest.split('/').filter(isShapedAsPassword) : NO_PARTS
+  }
+  if (match.names.size === 0) return NO_PARTS
+  const shown = mount?.config.auditNonHmacRequestKeys
   return [...match.names]
-    .filter(([name]) => match.path.fields[name]?.secret)
+    .filter(([name, text]) => {
+      const secret = match.path.fields[name]?.secret
+      return secret ?? (isShapedAsPassword(text) && !shown?.includes(name))
+    })
     .map(([, text]) => text)
 }
 

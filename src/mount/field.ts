@@ -33,7 +33,10 @@ export interface Field {
   readonly type: FieldType
   readonly description: string
   readonly default?: unknown
-  /** The path's own part: its text is written as an HMAC wherever the path would be shown. */
+  /**
+   * For a part of the path: whether its text is written as an HMAC wherever the path would be shown. Without it, where
+   * it is shaped like a one-time password; `false` is for what has ids of that shape.
+   */
   readonly secret?: boolean
 }
 

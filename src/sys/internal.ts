@@ -20,7 +20,7 @@ export function internalPaths(services: SysServices): Path[] {
     }),
     declarePath({
       pattern: 'internal/ui/mounts/:path*',
-      fields: { path: { type: 'string', description: 'A path inside the mount.' } },
+      fields: { path: { type: 'string', description: 'A path inside the mount.', secret: false } },
       operations: { read: (call) => mountOf(services, call, call.fields.path) },
       auth: 'optional',
       synopsis: 'Shows the mount of a path.',

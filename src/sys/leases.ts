@@ -23,7 +23,7 @@ const leaseFields = {
 } as const
 
 const prefixFields = {
-  prefix: { type: 'string', description: 'Beginning of the lease ids.' },
+  prefix: { type: 'string', description: 'Beginning of the lease ids.', secret: false },
   sync: leaseFields.sync,
 } as const
 

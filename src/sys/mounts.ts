@@ -12,7 +12,7 @@ import type { SysServices } from './services.ts'
 const PROTECTED = ['sys/', 'auth/', 'cubbyhole/', 'identity/', 'audit/']
 
 const pathField = {
-  path: { type: 'string', description: 'Path of the mount, without sys/mounts/.' },
+  path: { type: 'string', description: 'Path of the mount, without sys/mounts/.', secret: false },
 } as const
 
 const mountFields = {

@@ -35,7 +35,9 @@ export function remountPaths(services: SysServices): Path[] {
     }),
     declarePath({
       pattern: 'remount/status/:migration_id',
-      fields: { migration_id: { type: 'string', description: 'As the remount answered.' } },
+      fields: {
+        migration_id: { type: 'string', description: 'As the remount answered.', secret: false },
+      },
       operations: {
         read: ({ fields }) => {
           const found = migrations.get(fields.migration_id)

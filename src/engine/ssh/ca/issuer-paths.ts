@@ -23,6 +23,7 @@ import {
 export const issuerRefField: FieldOf<'string'> = {
   type: 'string',
   description: '`default`, or the id or name of an issuer.',
+  secret: false,
 }
 
 async function list(call: Call<typeof pageFields>): Promise<Outcome> {
