@@ -41,6 +41,7 @@ export class Revocation {
     this.#holdings = {
       revokeHeldLeases: (tokenId) => this.#revokeHeldLeases(tokenId),
       removeCubbyhole: (tokenId) => this.#removeCubbyhole(tokenId),
+      prefixes: async (tokenId) => [heldPrefix(tokenId), ...(await this.#cubbyholes(tokenId))],
       leaseRemoval: removalOfTokenLease,
     }
   }
@@ -104,9 +105,15 @@ export class Revocation {
   }
 
   async #removeCubbyhole(tokenId: string): Promise<void> {
+    for (const folder of await this.#cubbyholes(tokenId)) {
+      await deleteUnder(this.#parts.store, folder)
+    }
+  }
+
+  async #cubbyholes(tokenId: string): Promise<string[]> {
     const { store, cache } = this.#parts
     const mount = (await currentMounts(store, cache)).get('cubbyhole/')
-    if (mount) await deleteUnder(store, dataPrefix(mount) + cubbyholeFolder(tokenId))
+    return mount ? [dataPrefix(mount) + cubbyholeFolder(tokenId)] : []
   }
 }
 

@@ -102,9 +102,9 @@ export function checkBatch({ writes, conditions }: Batch): void {
   for (const { key } of writes) checkKey(key)
   for (const { key, is } of conditions) {
     checkKey(key)
-    if (is === 'present' || Number.isSafeInteger(is)) continue
+    if (is === 'present' || is === 'empty' || Number.isSafeInteger(is)) continue
     if (is !== 'absent')
-      throw new TypeError(`condition on ${key} is neither absent, present nor a version`)
+      throw new TypeError(`condition on ${key} is neither absent, present, empty nor a version`)
     // Databases lock rows, and a row that nobody writes is not there to be locked (protocols 1.1).
     if (!writes.some((write) => write.key === key)) {
       throw new TypeError(`condition "absent" on ${key}, which the batch does not write`)

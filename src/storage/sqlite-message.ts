@@ -74,6 +74,11 @@ export class PreparedGroup {
 /** Codes for conditions that name no version: versions are greater than 0. */
 const ABSENT = -1
 const PRESENT = -2
+const EMPTY = -3
+const codes = { absent: ABSENT, present: PRESENT, empty: EMPTY } as const
+const named = new Map(
+  Object.entries(codes).map(([name, code]) => [code as number, name as keyof typeof codes]),
+)
 const REMOVED = -1
 
 export function packGroup(batches: readonly Batch[]): GroupMessage {
@@ -84,7 +89,7 @@ export function packGroup(batches: readonly Batch[]): GroupMessage {
     numbers.push(conditions.length, writes.length)
     for (const { key, is } of conditions) {
       keys += `${key}\0`
-      numbers.push(is === 'absent' ? ABSENT : is === 'present' ? PRESENT : is)
+      numbers.push(typeof is === 'number' ? is : codes[is])
     }
     for (const { key, value } of writes) {
       keys += `${key}\0`
@@ -118,8 +123,7 @@ export function unpackGroup({ keys: joined, count, bytes }: GroupMessage): Batch
     const conditions: Condition[] = []
     while (conditions.length < counts.conditions) {
       const code = nextNumber()
-      const is = code === ABSENT ? 'absent' : code === PRESENT ? 'present' : code
-      conditions.push({ key: nextKey(), is })
+      conditions.push({ key: nextKey(), is: named.get(code) ?? code })
     }
     const writes: Write[] = []
     while (writes.length < counts.writes) {

@@ -4,6 +4,7 @@
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { APPLIED, type Batch } from './group-commit.ts'
+import { afterPrefix } from './path.ts'
 import type { Condition } from './store.ts'
 
 export class SqliteWriter {
@@ -12,6 +13,7 @@ export class SqliteWriter {
   readonly #commit: StatementSync
   readonly #setVersion: StatementSync
   readonly #versionOf: StatementSync
+  readonly #anyUnder: StatementSync
   readonly #put: StatementSync
   readonly #remove: StatementSync
   #version: number
@@ -29,6 +31,7 @@ export class SqliteWriter {
     this.#setVersion = db.prepare(`UPDATE meta SET value = ? WHERE name = 'version'`)
     this.#versionOf = db.prepare('SELECT version FROM entries WHERE k = ?')
     this.#versionOf.setReturnArrays(true)
+    this.#anyUnder = db.prepare('SELECT 1 FROM entries WHERE k >= ? AND k < ? LIMIT 1')
     this.#put = db.prepare(
       `INSERT INTO entries VALUES (?, ?, ?)
        ON CONFLICT (k) DO UPDATE SET v = excluded.v, version = excluded.version`,
@@ -90,6 +93,7 @@ export class SqliteWriter {
   }
 
   #holds({ key, is }: Condition): boolean {
+    if (is === 'empty') return this.#anyUnder.get(key, afterPrefix(key)) === undefined
     const row = this.#versionOf.get(key) as unknown as [number] | undefined
     if (is === 'absent') return row === undefined
     return is === 'present' ? row !== undefined : row?.[0] === is

@@ -17,12 +17,13 @@ export interface Write {
 }
 
 /**
- * What has to hold for a batch to be applied: the key is absent, present, or at a version. `absent` is
- * allowed only for a key that the same batch writes; the others also for keys it does not write.
+ * What has to hold for a batch to be applied: the key is absent, present, or at a version; or no key begins with it
+ * (`empty`). `absent` is allowed only for a key that the same batch writes. `empty` holds for good only where the
+ * batch also removes or changes a key that everybody who adds to the prefix has as condition.
  */
 export interface Condition {
   readonly key: string
-  readonly is: 'absent' | 'present' | number
+  readonly is: 'absent' | 'present' | 'empty' | number
 }
 
 /** `failed` is the first condition that did not hold; then nothing was written. */

@@ -3,7 +3,7 @@
  * so that it opens nothing and no child or lease can be committed under it any more; one look at what hangs on it
  * is then complete. A crash is resumed from the marks.
  */
-import type { Store, Write } from '../storage/store.ts'
+import type { Condition, Store, Write } from '../storage/store.ts'
 import { decodeRecord, encodeRecord, keysUnder } from '../storage/view.ts'
 import { isExpired, type TokenRecord } from './token.ts'
 import {
@@ -24,6 +24,8 @@ export interface TokenHoldings {
   revokeHeldLeases(tokenId: string): Promise<void>
   /** Removes the token's cubbyhole. */
   removeCubbyhole(tokenId: string): Promise<void>
+  /** Where all of that lies: prefixes of keys. Whoever adds one has the token's presence as condition. */
+  prefixes(tokenId: string): Promise<readonly string[]>
   /** The writes that remove the token's own lease. */
   leaseRemoval(tokenId: string, record: TokenRecord): Write[]
 }
@@ -44,6 +46,7 @@ export async function revokeTokenTree(
   tokenId: string,
   dueBy: number = Number.POSITIVE_INFINITY,
 ): Promise<void> {
+  if (await removeLeaf(store, holdings, tokenId, dueBy)) return
   const marked: { id: string; record: TokenRecord }[] = []
   const waiting = [tokenId]
   for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
@@ -80,6 +83,36 @@ export async function resumeRevocations(store: Store, holdings: TokenHoldings): 
   }
 }
 
+/**
+ * Removes a token on which nothing hangs, as most have it, in one commit: that nothing does is a condition of it, and
+ * it needs no mark. False where there is more to do.
+ */
+async function removeLeaf(
+  store: Store,
+  holdings: TokenHoldings,
+  id: string,
+  dueBy: number,
+): Promise<boolean> {
+  const token = await readToken(store, id)
+  if (!token || !isDue(token, dueBy)) return false
+  const { id: _id, version, ...record } = token
+  const result = await store.commit(
+    [{ key: tokenKey(id) }, ...removalOf(holdings, id, record)],
+    [
+      { key: tokenKey(id), is: version },
+      ...[kinPrefix(id), ...(await holdings.prefixes(id))].map(isEmpty),
+    ],
+  )
+  return result.committed
+}
+
+const isEmpty = (prefix: string): Condition => ({ key: prefix, is: 'empty' })
+
+/** Not due any more: it was renewed meanwhile. Children end with their parent, whatever their own end. */
+function isDue(token: TokenRecord, dueBy: number): boolean {
+  return dueBy === Number.POSITIVE_INFINITY || isExpired(token, dueBy)
+}
+
 interface MarkOptions extends Pick<MarkedToken, 'sparesChildren'> {
   readonly dueBy?: number
 }
@@ -96,8 +129,7 @@ async function mark(
       const [entry] = await store.get([revokingKey(id)])
       return entry && decodeRecord<TokenRecord>(entry.value)
     }
-    // Not due any more: it was renewed meanwhile. Children end with their parent, whatever their own end.
-    if (dueBy !== Number.POSITIVE_INFINITY && !isExpired(token, dueBy)) return undefined
+    if (!isDue(token, dueBy)) return undefined
     const { id: _id, version, ...record } = token
     const result = await store.commit(
       [{ key: tokenKey(id) }, { key: revokingKey(id), value: encodeRecord({ ...record, ...how }) }],
@@ -131,12 +163,16 @@ async function finish(
 ): Promise<void> {
   await holdings.revokeHeldLeases(id)
   await holdings.removeCubbyhole(id)
+  await store.commit([...removalOf(holdings, id, record), { key: revokingKey(id) }], [])
+}
+
+/** The writes that remove all of a token but its record. */
+function removalOf(holdings: TokenHoldings, id: string, record: TokenRecord): Write[] {
   const writes: Write[] = [
     { key: accessorKey(record.accessor) },
     ...holdings.leaseRemoval(id, record),
     { key: wrappedKey(id) },
-    { key: revokingKey(id) },
   ]
   if (record.parentId !== undefined) writes.push({ key: kinKey(record.parentId, id) })
-  await store.commit(writes, [])
+  return writes
 }

@@ -226,6 +226,25 @@ export function testStore(name: string, open: () => Promise<OpenedStore>): void 
       assert.deepEqual(await textsAt(store, 'lease'), [undefined])
     })
 
+    it('"empty" sees every key that begins so, those of its own group too', async ({ store }) => {
+      await mustCommit(store, [put('kin/b/1'), put('kin/'), put('kin0'), put('owner')])
+      const removal = (prefix: string) => store.commit([remove('owner')], [when(prefix, 'empty')])
+      for (const prefix of ['kin/b/', 'kin/b/1', 'kin', 'own']) {
+        assert.deepEqual(await removal(prefix), { committed: false, failed: when(prefix, 'empty') })
+      }
+      const [added, refused] = await Promise.all([
+        store.commit([put('kin/a/\u{1f511}')], [when('owner', 'present')]),
+        removal('kin/a/'),
+      ])
+      assert.deepEqual([added.committed, refused.committed], [true, false])
+      await mustCommit(store, [remove('kin/a/\u{1f511}')])
+      const [gone, late] = await Promise.all([
+        removal('kin/a/'),
+        store.commit([put('kin/a/2')], [when('owner', 'present')]),
+      ])
+      assert.deepEqual([gone.committed, late.committed], [true, false])
+    })
+
     it('no lease for a role that was deleted after it was read (protocols 1.1)', async ({
       store,
     }) => {

@@ -21,7 +21,10 @@ const batch = fc.record(
       fc.record(
         {
           key,
-          is: fc.oneof(fc.constantFrom('absent' as const, 'present' as const), fc.maxSafeNat()),
+          is: fc.oneof(
+            fc.constantFrom('absent' as const, 'present' as const, 'empty' as const),
+            fc.maxSafeNat(),
+          ),
         },
         plain,
       ),

@@ -12,6 +12,7 @@ import { keysIn } from '../support/core.ts'
 const holdings: TokenHoldings = {
   revokeHeldLeases: () => Promise.resolve(),
   removeCubbyhole: () => Promise.resolve(),
+  prefixes: () => Promise.resolve(['held/a/']),
   leaseRemoval: () => [],
 }
 
@@ -69,6 +70,7 @@ describe('the end of a token', () => {
   test('protocols 1.4: after the mark nothing can be made under it', async () => {
     const store = await start()
     await put(store, 'a')
+    await put(store, 'other', { parentId: 'a' })
     let isRefused = false
     const checking: TokenHoldings = {
       ...holdings,
@@ -82,6 +84,36 @@ describe('the end of a token', () => {
     await revokeTokenTree(store, checking, 'a')
     assert.equal(isRefused, true)
     assert.deepEqual(await keysIn(store, ''), [])
+  })
+
+  test('protocols 1.4: on which nothing hangs takes one commit, without a mark', async () => {
+    const store = await start()
+    await put(store, 'a')
+    const never = () => Promise.reject(new Error('there is nothing to end'))
+    await revokeTokenTree(store, { ...holdings, revokeHeldLeases: never }, 'a')
+    assert.deepEqual(await keysIn(store, ''), [])
+  })
+
+  test('protocols 1.4: finds what is added while it looks: a child, or a lease', async () => {
+    for (const added of ['kin/a/late', 'held/a/late']) {
+      const store = await start()
+      await put(store, 'a')
+      const ended: string[] = []
+      const adding: TokenHoldings = {
+        ...holdings,
+        prefixes: async () => {
+          await store.commit([{ key: added, value: new Uint8Array(0) }], [])
+          return ['held/a/']
+        },
+        revokeHeldLeases: async (id) => {
+          ended.push(id)
+          await store.commit([{ key: 'held/a/late' }], [])
+        },
+      }
+      await revokeTokenTree(store, adding, 'a')
+      assert.deepEqual(ended, ['a'], added)
+      assert.deepEqual(await keysIn(store, 'tok/', 'held/', 'revoking/'), [])
+    }
   })
 
   test('that was only marked is finished by the next start', async () => {
