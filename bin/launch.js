@@ -11,6 +11,10 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const OLDEST_NODE = 24
 
+/** A core file would hold keys. Node cannot lower the limit for itself, a shell on the way to it can. */
+const SHELL = '/bin/sh'
+const WITHOUT_CORE_FILES = 'ulimit -c 0; exec "$0" "$@"'
+
 /** Runs `src/<source>` in a checkout, `dist/<built>` in an installed package, with this process's arguments. */
 export async function launch(source, built) {
   const inSource = fileURLToPath(new URL(`../src/${source}`, import.meta.url))
@@ -22,15 +26,15 @@ export async function launch(source, built) {
 export async function runScript(script, args) {
   const isServer = args[0] === 'server'
   if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
-    runOnPinnedNode(
-      isServer ? serverStart(script, args) : { env: process.env, argv: [script, ...args] },
-    )
+    const node = pinnedNode()
+    const plain = { env: process.env, words: [node, script, ...args] }
+    runAsChild(isServer ? serverStart(node, script, args) : plain)
     return
   }
   if (isServer && process.env.POSTERN_LAUNCHED !== '1' && process.execve) {
-    const { env, argv } = serverStart(script, args)
+    const { env, words } = serverStart(process.execPath, script, args)
     // The same process id, so that a supervisor's signals reach the server itself.
-    process.execve(process.execPath, [process.execPath, ...argv], env)
+    process.execve(words[0], words, env)
   }
   useCompileCache()
   process.argv = [process.execPath, script, ...args]
@@ -38,17 +42,18 @@ export async function runScript(script, args) {
 }
 
 /**
- * A server starts with the debugger's signal switched off, reports without the environment, and one pool thread a
- * core for RSA signing (protocols 6.1).
+ * A server starts with the debugger's signal switched off, reports without the environment, no core files, and one pool
+ * thread a core for RSA signing (protocols 6.1).
  */
-function serverStart(script, args) {
+function serverStart(node, script, args) {
   const threads = process.env.UV_THREADPOOL_SIZE ?? String(Math.max(4, availableParallelism()))
   const env = { ...process.env, POSTERN_LAUNCHED: '1', UV_THREADPOOL_SIZE: threads }
   // Set at run time, the second one would not reach the store's thread, which a report shows too.
   const safety = ['--disable-sigusr1', '--report-exclude-env']
   // Requests leave little behind: larger young generations cost 100 MB and save no time (bench/results.md).
   const flags = [...safety, '--max-semi-space-size=8']
-  return { env, argv: [...flags, ...process.execArgv, script, ...args] }
+  const words = [node, ...flags, ...process.execArgv, script, ...args]
+  return { env, words: existsSync(SHELL) ? [SHELL, '-c', WITHOUT_CORE_FILES, ...words] : words }
 }
 
 /**
@@ -63,8 +68,8 @@ function useCompileCache() {
   }
 }
 
-function runOnPinnedNode({ env, argv }) {
-  const child = spawn(pinnedNode(), argv, { stdio: 'inherit', env })
+function runAsChild({ env, words: [program, ...args] }) {
+  const child = spawn(program, args, { stdio: 'inherit', env })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     // A terminal sends its own SIGINT to the child as well: twice would mean "at once".
     process.on(signal, () => {

@@ -153,6 +153,13 @@ test('protocols 6.1: the server runs without the signal of the debugger, and sur
   assert.equal(status, 200)
 })
 
+test('protocols 6.1: the server leaves no core file, and cannot be made to', async () => {
+  const server = await startDevServer()
+  const limits = readFileSync(`/proc/${server.pid}/limits`, 'utf8')
+  await server.stop()
+  assert.match(limits, /^Max core file size +0 +0 +bytes/m)
+})
+
 test('protocols 6.1: keys stand neither in the command line nor in a report of the process', async () => {
   const secret = 'c0ffee'.repeat(10).concat('beef')
   await using site = makeSite({
