@@ -10,7 +10,14 @@ import { offeredAlgorithms } from './algorithms.ts'
 import { inTurn, PacedSocket } from './paced-socket.ts'
 import { openSession, runProgram } from './program.ts'
 import { Slots, untilAborted } from './slots.ts'
-import { failure, nameOf, type ProgramResult, type RemoteLimits, type Target } from './target.ts'
+import {
+  failure,
+  nameOf,
+  type Program,
+  type ProgramResult,
+  type RemoteLimits,
+  type Target,
+} from './target.ts'
 
 const connectErrors = new Map([
   ['ECONNREFUSED', 'connection refused'],
@@ -117,16 +124,18 @@ export class Connection {
   }
 
   /** Waits for a free session. Rejects with PosternErrors, and with the signal's reason where it waits for the host. */
-  async run(target: Target, program: string, signal: AbortSignal): Promise<ProgramResult> {
+  async run(target: Target, program: Program, signal: AbortSignal): Promise<ProgramResult> {
+    const serverVersion = printable(this.#client._remoteVer ?? '')
+    const text = typeof program === 'string' ? program : program(serverVersion)
     const channel = await this.#session(signal)
     try {
       target.beforeSend?.()
       const result = await untilAborted(
-        runProgram(channel, program, this.#options.limits.outputBytes),
+        runProgram(channel, text, this.#options.limits.outputBytes),
         signal,
       )
       if (!result) throw failure(`${this.#host} ended the session before the program's end`)
-      return { ...result, serverVersion: printable(this.#client._remoteVer ?? '') }
+      return { ...result, serverVersion }
     } finally {
       channel.close()
       this.#slots.giveBack()

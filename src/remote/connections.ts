@@ -9,6 +9,7 @@ import { untilAborted } from './slots.ts'
 import {
   failure,
   nameOf,
+  type Program,
   type ProgramResult,
   REMOTE_LIMITS,
   type RemoteLimits,
@@ -29,7 +30,7 @@ export class Connections {
   }
 
   /** Runs the program by `sh -s`. Rejects with a PosternError that names the step which failed. */
-  async run(target: Target, program: string): Promise<ProgramResult> {
+  async run(target: Target, program: Program): Promise<ProgramResult> {
     const keyTypes = target.hostKeyAlgorithms ?? []
     if (keyTypes.length > 0 && signatureNames(keyTypes).length === 0) {
       throw failure(`the known host keys of ${nameOf(target)} are of types that are not used`)

@@ -16,6 +16,9 @@ export interface Target {
   readonly beforeSend?: () => void
 }
 
+/** The program, or what composes it for the server's version. */
+export type Program = string | ((serverVersion: string) => string)
+
 export interface ProgramResult {
   readonly status: number | null
   readonly signal?: string

@@ -41,13 +41,17 @@ export interface RemoteResult {
   readonly serverVersion: string
 }
 
+/** Composes a program for a server that calls its software this: `OpenSSH_9.2p1`. */
+export type HostProgram = (serverVersion: string) => string
+
 export interface RemoteHosts {
   /**
-   * Runs the constant command `sh -s` with this program on its standard input. Rejects with a PosternError that
+   * Runs the constant command `sh -s` with this program on its standard input; a function is asked for it when the host is
+   * logged in to and its `serverVersion` known, and may throw. Rejects with a PosternError that
    * names the step which failed: connection (10 s), host key, admin key, session; 30 s for the whole. What a host
    * says is in its message only as printable text, cut at 256 characters.
    */
-  run(host: RemoteHost, program: string): Promise<RemoteResult>
+  run(host: RemoteHost, program: string | HostProgram): Promise<RemoteResult>
   /** Cuts every connection; what still runs rejects. */
   close(): Promise<void>
 }
