@@ -84,6 +84,7 @@ export async function createServer(options: CreateServerOptions): Promise<Poster
     apiAddress: config.apiAddr ?? '',
     isDev: options.dev !== undefined,
     allowCompat2015: config.allowCompat2015 || options.dev !== undefined,
+    allowInstallScripts: config.allowInstallScripts || options.dev !== undefined,
   })
   try {
     const dev = options.dev ? await core.startDev(options.dev.rootTokenId) : undefined

@@ -59,6 +59,7 @@ async function declaredBackends(): Promise<readonly Backend[]> {
     apiAddress: '',
     isDev: false,
     allowCompat2015: false,
+    allowInstallScripts: false,
   })
   await store.close()
   return core.backends

@@ -54,6 +54,7 @@ export interface CoreOptions {
   readonly apiAddress: string
   readonly isDev: boolean
   readonly allowCompat2015: boolean
+  readonly allowInstallScripts: boolean
 }
 
 export class Core {
@@ -219,7 +220,7 @@ export class Core {
   }
 
   #makeBackends(parts: Parts): Backend[] {
-    const { clock, log, allowCompat2015 } = this.#options
+    const { clock, log, allowCompat2015, allowInstallScripts } = this.#options
     const { seal } = this
     const rekey = new Rekey(seal, clock)
     const generateRoot = new GenerateRoot(seal, {
@@ -264,7 +265,7 @@ export class Core {
       createSysBackend(services),
       createTokenBackend(tokenServices(parts, this.#revocation)),
       createCubbyholeBackend(),
-      createSshBackend({ allowCompat2015, log, remote: this.#remote }),
+      createSshBackend({ allowCompat2015, allowInstallScripts, log, remote: this.#remote }),
     ]
   }
 }

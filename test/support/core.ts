@@ -139,6 +139,7 @@ function coreOptions(store: Store, audit: RecordingAudit, clock: Clock): CoreOpt
     apiAddress: '',
     isDev: true,
     allowCompat2015: true,
+    allowInstallScripts: true,
   }
 }
 

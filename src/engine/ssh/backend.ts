@@ -1,6 +1,5 @@
-/** The SSH secrets engine: one-time passwords and certificates (contract section 6). */
-import type { Backend, Path } from '../../mount/path.ts'
-import { declarePath } from '../../mount/path.ts'
+/** The SSH secrets engine: one-time passwords, certificates, and keys on hosts (contract sections 6 and 9). */
+import type { Backend } from '../../mount/path.ts'
 import { configCaPath } from './ca/config-ca.ts'
 import { issuePath } from './ca/issue.ts'
 import { issuerPaths } from './ca/issuer-paths.ts'
@@ -8,9 +7,15 @@ import { publicKeyPaths } from './ca/public-key.ts'
 import { signPath } from './ca/sign.ts'
 import type { IdentityOf } from './ca/terms.ts'
 import { compat2015, type Log } from './compat.ts'
+import { credsPath } from './creds.ts'
+import { configLeasePath } from './dynamic/config-lease.ts'
+import { issueKey } from './dynamic/creds.ts'
+import { hostPinPaths } from './dynamic/host-pins.ts'
+import { keyPath } from './dynamic/keys.ts'
 import type { RemoteHosts } from './dynamic/remote.ts'
+import { tidyPath } from './dynamic/tidy.ts'
 import { lookupPath } from './lookup.ts'
-import { credsPath, revokeOtp } from './otp/creds.ts'
+import { revokeOtp } from './otp/creds.ts'
 import { verifyPath } from './otp/verify.ts'
 import { rolePath, rolesPath } from './role-paths.ts'
 import { zeroAddressPath } from './zero-address.ts'
@@ -18,6 +23,8 @@ import { zeroAddressPath } from './zero-address.ts'
 export interface SshBackendOptions {
   /** The server's `allow_compat_2015`, true under `-dev`: without it the mount option has no effect. */
   readonly allowCompat2015: boolean
+  /** The server's `allow_install_scripts`, true under `-dev`. */
+  readonly allowInstallScripts: boolean
   /** Reaches hosts. */
   readonly remote: RemoteHosts
   readonly log: Log
@@ -25,32 +32,27 @@ export interface SshBackendOptions {
   readonly identityOf?: IdentityOf
 }
 
-/** Kept for clients that call it: host keys of dynamic roles are not pinned yet, so that none is stale. */
-const tidyPath: Path = declarePath({
-  pattern: 'tidy/dynamic-keys',
-  fields: {},
-  operations: { delete: () => ({ data: { message: 'Removed 0 of 0 host keys.' } }) },
-  synopsis: 'Removes stored keys that nothing uses any more.',
-  description: 'This version stores none.',
-})
-
 /** The engine for all its mounts: a call brings the mount it is for. */
 export function createSshBackend(options: SshBackendOptions): Backend {
   const isCompat2015 = compat2015(options.allowCompat2015)
   const identityOf = options.identityOf ?? (async () => undefined)
+  const { allowInstallScripts, log } = options
   return {
     type: 'ssh',
     description:
-      'Lets people and programs log in to hosts over SSH: with one-time passwords that a host verifies once, or with certificates ' +
-      'that a CA key of this mount signs.',
+      'Lets people and programs log in to hosts over SSH: with one-time passwords that a host verifies once, with certificates ' +
+      'that a CA key of this mount signs, or with keys that are installed on a host for a while.',
     paths: [
       configCaPath,
       zeroAddressPath,
       ...publicKeyPaths,
       ...issuerPaths,
       rolesPath,
-      rolePath(isCompat2015, options.log),
-      credsPath(isCompat2015),
+      rolePath({ isCompat2015, allowInstallScripts, log }),
+      credsPath(isCompat2015, issueKey),
+      keyPath,
+      ...hostPinPaths,
+      configLeasePath,
       lookupPath(isCompat2015),
       verifyPath(isCompat2015),
       signPath(identityOf),

@@ -1,6 +1,6 @@
-/** The mount option `compat=2015` (Decisions 1 and 3): what one-time-password roles were in the first documents. */
+/** The mount option `compat=2015` (Decisions 1 and 3): what roles for hosts were in the first documents. */
 import type { MountPoint } from '../../mount/call.ts'
-import type { OtpRole } from './otp/role.ts'
+import type { HostRoleRecord } from './host-role.ts'
 
 /** Whether a mount behaves as in 2015; the server's configuration has to allow it too. */
 export type IsCompat2015 = (mount: MountPoint) => boolean
@@ -15,7 +15,9 @@ export interface Log {
 }
 
 /** Says in words what an empty list of the role means under `compat=2015`; undefined when it widens nothing. */
-export function widening(role: Pick<OtpRole, 'cidrList' | 'allowedUsers'>): string | undefined {
+export function widening(
+  role: Pick<HostRoleRecord, 'cidrList' | 'allowedUsers'>,
+): string | undefined {
   const parts = [
     ...(role.cidrList.trim() === '' ? ['every address'] : []),
     ...(role.allowedUsers.trim() === '' ? ['any user'] : []),

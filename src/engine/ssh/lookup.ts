@@ -13,7 +13,7 @@ async function rolesFor(call: Call, address: Address, everyAddress: boolean): Pr
   const roles = await Promise.all(names.map((name) => findRole(call.config, name)))
   const matching = names.filter((_name, index) => {
     const role = roles[index]
-    if (role?.keyType !== 'otp') return false
+    if (!role || role.keyType === 'ca') return false
     return role.networks.isEmpty ? everyAddress : role.networks.contains(address)
   })
   const zero = (await zeroAddressRoles(call.config)) ?? []

@@ -16,6 +16,7 @@ type Flags =
   | 'allow_commas_in_identity_templates'
   | 'default_extensions_template'
   | 'allow_user_key_ids'
+  | 'renew_rewrites_expiry'
 type Texts =
   | 'role'
   | 'default_user'
@@ -28,6 +29,12 @@ type Texts =
   | 'key_id_format'
   | 'algorithm_signer'
   | 'issuer_ref'
+  | 'key'
+  | 'admin_user'
+  | 'install_script'
+  | 'key_option_specs'
+  | 'host_keys'
+type Words = 'key_type' | 'key_algorithm' | 'host_key_policy' | 'authorized_keys'
 type Durations = 'ttl' | 'max_ttl' | 'not_before_duration'
 type Options =
   | 'default_critical_options'
@@ -40,12 +47,13 @@ export type RoleFields = Readonly<
     Record<Texts, FieldOf<'string'>> &
     Record<Durations, FieldOf<'duration'>> &
     Record<Options, FieldOf<'string-map'>> &
-    Record<'key_type', FieldOf<'lowercase'>> &
-    Record<'port', FieldOf<'int'>> &
+    Record<Words, FieldOf<'lowercase'>> &
+    Record<'port' | 'key_bits', FieldOf<'int'>> &
     Record<'allowed_user_key_lengths', FieldOf<'map'>>
 >
 
 const flag = (description: string): FieldOf<'bool'> => ({ type: 'bool', description })
+const word = (description: string): FieldOf<'lowercase'> => ({ type: 'lowercase', description })
 const text = (description: string): FieldOf<'string'> => ({ type: 'string', description })
 const options = (description: string): FieldOf<'string-map'> => ({
   type: 'string-map',
@@ -57,33 +65,68 @@ export const roleField: FieldOf<'string'> = text('Name of the role.')
 
 export const roleFields: RoleFields = {
   role: roleField,
-  key_type: {
-    type: 'lowercase',
-    description: '`otp` for one-time passwords, `ca` for certificates. Required.',
-  },
+  key_type: word(
+    '`otp` for one-time passwords, `ca` for certificates, `dynamic` for keys that are installed on the host. Required.',
+  ),
   default_user: text(
-    'User for requests that name none. Required for `otp`; a `ca` role needs it among allowed_users too.',
+    'User for requests that name none. Required for `otp` and `dynamic`; a `ca` role needs it among allowed_users too.',
   ),
   allowed_users: text(
-    'Users that may be asked for, split at commas. `*` alone: any user (`ca` only). Empty: for `otp` the default user alone, for `ca` nobody.',
+    'Users that may be asked for, split at commas. `*` alone: any user, but root for `dynamic`. Empty: for `otp` and `dynamic` the default user alone, for `ca` nobody.',
   ),
   cidr_list: text(
-    'For `otp`: networks of the hosts that the role is for, split at commas. Empty matches no host, unless the role is named in config/zeroaddress.',
+    'For `otp` and `dynamic`: networks of the hosts that the role is for, split at commas. Empty matches no host, unless the role is named in config/zeroaddress.',
   ),
   exclude_cidr_list: text(
-    'For `otp`: networks inside cidr_list that the role is not for, split at commas.',
+    'For `otp` and `dynamic`: networks inside cidr_list that the role is not for, split at commas.',
   ),
   port: {
     type: 'int',
     default: 22,
-    description: "For `otp`: port of the hosts' SSH server, told to the client. 0 means 22.",
+    description:
+      "For `otp` and `dynamic`: port of the hosts' SSH server, told to the client. 0 means 22.",
   },
   ttl: seconds(
-    'Life of what the role issues. 0: for certificates the default of the mount, for passwords the tuned default of the mount or else 10 minutes.',
+    'Life of what the role issues. 0: for certificates the default of the mount, for passwords and keys the tuned default of the mount or else 10 minutes.',
   ),
   max_ttl: seconds(
-    'Longest life of what the role issues. 0: the maximum of the mount; for passwords on an untuned mount 24 hours.',
+    'Longest life of what the role issues. 0: the maximum of the mount; for passwords and keys on an untuned mount 24 hours.',
   ),
+  key: text(
+    'For `dynamic`: name of the key below keys/ that logs in to the hosts. Required. Whoever writes the role needs update and sudo on that path too.',
+  ),
+  admin_user: text(
+    'For `dynamic`: user that the key logs in as; may run everything under sudo without a password. Required.',
+  ),
+  key_algorithm: word(
+    'For `dynamic`: `ed25519` or `rsa`, type of the key pairs. Empty: `rsa` where key_bits is given or the mount is `compat=2015`, else `ed25519`.',
+  ),
+  key_bits: {
+    type: 'int',
+    description:
+      'For `dynamic`: size of RSA keys, 2048 to 4096; 1024 too where the mount is `compat=2015`. 0: 2048.',
+  },
+  key_option_specs: text(
+    'For `dynamic`: options that stand before the key in authorized_keys, such as `restrict,pty`. Options that sshd does not know are refused.',
+  ),
+  install_script: text(
+    'For `dynamic`: script that installs and removes keys in the place of the built-in one. Needs allow_install_scripts in the server config.',
+  ),
+  authorized_keys: word(
+    'For `dynamic`: `user` (the default) for ~/.ssh/authorized_keys, `system` for /etc/ssh/postern/keys/<user>, which the user can not write; sshd has to be told of it.',
+  ),
+  host_keys: text(
+    'For `dynamic`: what the hosts are known by, as lines of known_hosts with addresses, plain or hashed. `*` for the name means every host.',
+  ),
+  host_key_policy: word(
+    'For `dynamic`: `strict` (the default with host_keys) refuses hosts that are not known; `tofu` (the default without) pins the key of such a host at first contact.',
+  ),
+  renew_rewrites_expiry: {
+    type: 'bool',
+    default: true,
+    description:
+      'For `dynamic`: the line on the host expires with the lease, and renewing writes it anew. false: it expires when the lease can not be renewed any more, and renewing does not contact the host.',
+  },
   allow_user_certificates: flag(
     'For `ca`: signs certificates for users. This or allow_host_certificates has to be true.',
   ),

@@ -1,11 +1,13 @@
 /** `roles` and `roles/:role`: write, read, delete and list roles (contract 6.5). */
-import { badRequest } from '../../errors.ts'
+import { asErrorList, badRequest, PosternError } from '../../errors.ts'
 import type { Call, Outcome } from '../../mount/call.ts'
 import type { FieldValues } from '../../mount/field.ts'
 import { declarePath, type Path } from '../../mount/path.ts'
 import { encodeRecord } from '../../storage/view.ts'
 import { caRoleOf } from './ca/role.ts'
 import { type IsCompat2015, type Log, widening } from './compat.ts'
+import { findKey, KEYS } from './dynamic/keys.ts'
+import { type DynamicRoleRecord, type DynamicRoleRules, dynamicRoleOf } from './dynamic/role.ts'
 import { otpRoleOf } from './otp/role.ts'
 import { absent, pageFields, pageOf } from './page.ts'
 import { findRole, ROLES, type Role, type RoleRecord, showRole } from './role.ts'
@@ -14,22 +16,22 @@ import { withoutZeroAddress } from './zero-address.ts'
 
 type RoleValues = FieldValues<RoleFields>
 
-function roleOf(fields: RoleValues): RoleRecord {
-  const role = recordOf(fields)
+function roleOf(fields: RoleValues, rules: DynamicRoleRules): RoleRecord {
+  const role = recordOf(fields, rules)
   if (role.ttlSeconds > 0 && role.maxTtlSeconds > 0 && role.ttlSeconds > role.maxTtlSeconds) {
     throw badRequest('"ttl" value must be less than "max_ttl" when both are specified')
   }
   return role
 }
 
-function recordOf(fields: RoleValues): RoleRecord {
+function recordOf(fields: RoleValues, rules: DynamicRoleRules): RoleRecord {
   switch (fields.key_type) {
     case 'otp':
       return otpRoleOf(fields)
     case 'ca':
       return caRoleOf(fields)
     case 'dynamic':
-      throw badRequest('dynamic key type roles are not supported by this version')
+      return dynamicRoleOf(fields, rules)
     default:
       throw badRequest(fields.key_type === '' ? 'missing key type' : 'invalid key type')
   }
@@ -65,7 +67,21 @@ export const rolesPath: Path = declarePath({
     'Lists the names of all roles, with the kind of each and the issuer of those that sign.',
 })
 
-export function rolePath(isCompat2015: IsCompat2015, log: Log): Path {
+export interface RoleRules {
+  readonly isCompat2015: IsCompat2015
+  readonly allowInstallScripts: boolean
+  readonly log: Log
+}
+
+/** A role lends its key to whoever may use it: only who may write the key may lend it (protocols 4.5). */
+async function checkKey(call: Call, { key }: DynamicRoleRecord): Promise<void> {
+  if (!(await call.allowsSudo('update', KEYS + key))) {
+    throw new PosternError('permission_denied', asErrorList('permission denied'))
+  }
+  if (!(await findKey(call.config, key))) throw badRequest(`invalid 'key': '${key}'`)
+}
+
+export function rolePath({ isCompat2015, allowInstallScripts, log }: RoleRules): Path {
   return declarePath({
     pattern: 'roles/:role',
     names: { role: 'role' },
@@ -76,10 +92,12 @@ export function rolePath(isCompat2015: IsCompat2015, log: Log): Path {
         if (!role) throw absent()
         return { data: showRole(role) }
       },
-      update: (call) => {
+      update: async (call) => {
         const name = call.fields.role
-        const role = roleOf(call.fields)
-        const wider = role.keyType === 'otp' && isCompat2015(call.mount) && widening(role)
+        const is2015 = isCompat2015(call.mount)
+        const role = roleOf(call.fields, { isCompat2015: is2015, allowInstallScripts })
+        if (role.keyType === 'dynamic') await checkKey(call, role)
+        const wider = role.keyType !== 'ca' && is2015 && widening(role)
         if (wider) {
           log.warn({ mount: call.mount.path, role: name }, `compat=2015: the role is for ${wider}`)
         }
@@ -95,7 +113,7 @@ export function rolePath(isCompat2015: IsCompat2015, log: Log): Path {
     synopsis: 'A role: what may be issued, to whom, for which hosts.',
     description:
       'A write replaces the whole role; what it leaves out takes its default. The key_type decides which fields count: `otp` roles ' +
-      'give one-time passwords through creds, `ca` roles sign certificates through sign and issue. Deleting a role also takes it off config/zeroaddress; ' +
+      'give one-time passwords through creds, `dynamic` roles install keys on hosts through creds, `ca` roles sign certificates through sign and issue. Deleting a role also takes it off config/zeroaddress; ' +
       'what it has issued stays valid until it ends.',
   })
 }

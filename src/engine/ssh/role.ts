@@ -5,10 +5,18 @@
 import type { ConfigView } from '../../mount/call.ts'
 import { decodeRecord } from '../../storage/view.ts'
 import { type CaRole, type CaRoleRecord, compileCaRole, showCaRole } from './ca/role.ts'
+import {
+  compileDynamicRole,
+  type DynamicRole,
+  type DynamicRoleRecord,
+  showDynamicRole,
+} from './dynamic/role.ts'
 import { compileOtpRole, type OtpRole, type OtpRoleRecord, showOtpRole } from './otp/role.ts'
 
-export type Role = OtpRole | CaRole
-export type RoleRecord = OtpRoleRecord | CaRoleRecord
+/** Roles for logins to hosts: creds serves them. */
+export type HostRole = OtpRole | DynamicRole
+export type Role = HostRole | CaRole
+export type RoleRecord = OtpRoleRecord | DynamicRoleRecord | CaRoleRecord
 
 export const ROLES = 'roles/'
 
@@ -19,10 +27,24 @@ export function findRole(config: ConfigView, name: string): Promise<Role | undef
 
 function decodeRole(value: Uint8Array): Role {
   const record = decodeRecord<RoleRecord>(value)
-  return record.keyType === 'otp' ? compileOtpRole(record) : compileCaRole(record)
+  switch (record.keyType) {
+    case 'otp':
+      return compileOtpRole(record)
+    case 'dynamic':
+      return compileDynamicRole(record)
+    case 'ca':
+      return compileCaRole(record)
+  }
 }
 
 /** The role as a read shows it, in wire names. */
 export function showRole(role: Role): Record<string, unknown> {
-  return role.keyType === 'otp' ? showOtpRole(role) : showCaRole(role)
+  switch (role.keyType) {
+    case 'otp':
+      return showOtpRole(role)
+    case 'dynamic':
+      return showDynamicRole(role)
+    case 'ca':
+      return showCaRole(role)
+  }
 }

@@ -10,13 +10,13 @@ describe('a role that is refused', () => {
   const cases: readonly [string, Record<string, unknown>, number, string][] = [
     ['no key type', { default_user: 'u' }, 400, 'missing key type'],
     ['an unknown key type', { key_type: 'foo' }, 400, 'invalid key type'],
-    [
-      'a dynamic one',
-      { key_type: 'dynamic' },
-      400,
-      'dynamic key type roles are not supported by this version',
-    ],
     ['otp without default user', { key_type: 'otp' }, 400, 'missing default user'],
+    [
+      'otp with an admin user',
+      { ...OTP, admin_user: 'root' },
+      400,
+      'admin user not required for OTP type',
+    ],
     [
       'a bad cidr_list',
       { ...OTP, cidr_list: 'nonsense' },
@@ -210,9 +210,9 @@ test('deleting a role that is not there is no error', async () => {
   assert.equal((await ssh.delete('roles/nope')).status, 204)
 })
 
-test('paths of a later version and unknown ones are not supported yet', async () => {
+test('unknown paths are not supported', async () => {
   const { ssh } = await mountSsh()
-  for (const path of ['keys/k', 'config/lease', 'roles/a/b', 'roles/a b', 'nope']) {
+  for (const path of ['keys/a/b', 'keys', 'roles/a/b', 'roles/a b', 'nope']) {
     assert.equal((await ssh.write(path)).status, 404, path)
   }
   const tidy = await ssh.delete('tidy/dynamic-keys')

@@ -28,7 +28,13 @@ export async function mountSsh(options: Partial<SshBackendOptions> = {}): Promis
   const log = {
     warn: (details: Logged['details'], message: string) => void logged.push({ details, message }),
   }
-  const backend = createSshBackend({ allowCompat2015: true, remote: noHosts, log, ...options })
+  const backend = createSshBackend({
+    allowCompat2015: true,
+    allowInstallScripts: true,
+    remote: noHosts,
+    log,
+    ...options,
+  })
   return { ssh: await mount(backend), logged }
 }
 

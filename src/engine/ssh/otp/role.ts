@@ -1,74 +1,32 @@
-/**
- * Roles that issue one-time passwords: for which users, and for hosts in which networks (contract 6.5, Decision 2).
- */
-import { badRequest, refused } from '../../../errors.ts'
+/** Roles that issue one-time passwords (contract 6.5). */
+import { badRequest } from '../../../errors.ts'
 import type { FieldValues } from '../../../mount/field.ts'
-import { type Networks, parseNetworks } from '../address.ts'
+import {
+  type HostNetworks,
+  type HostRoleRecord,
+  hostRoleOf,
+  parseHostNetworks,
+  showHostRole,
+} from '../host-role.ts'
 import type { RoleFields } from '../role-fields.ts'
 
-/** As it is stored: JSON, so names and texts only. */
-export interface OtpRoleRecord {
+export interface OtpRoleRecord extends HostRoleRecord {
   readonly keyType: 'otp'
-  readonly defaultUser: string
-  readonly cidrList: string
-  readonly excludeCidrList: string
-  readonly port: number
-  readonly allowedUsers: string
-  readonly ttlSeconds: number
-  readonly maxTtlSeconds: number
 }
 
-/** With its lists parsed. */
-export interface OtpRole extends OtpRoleRecord {
-  readonly networks: Networks
-  readonly excludedNetworks: Networks
-}
+export interface OtpRole extends OtpRoleRecord, HostNetworks {}
 
 export function compileOtpRole(record: OtpRoleRecord): OtpRole {
-  return {
-    ...record,
-    networks: parseNetworks(record.cidrList),
-    excludedNetworks: parseNetworks(record.excludeCidrList),
-  }
+  return { ...record, ...parseHostNetworks(record) }
 }
 
-/** The role that a write asks for. Refuses lists that are no CIDR lists and a role without a default user. */
+/** The role that a write asks for; refused where it is none. */
 export function otpRoleOf(fields: FieldValues<RoleFields>): OtpRoleRecord {
-  checkNetworks('failed to validate cidr_list', fields.cidr_list)
-  checkNetworks('failed to validate exclude_cidr_list entry', fields.exclude_cidr_list)
-  if (fields.default_user === '') throw badRequest('missing default user')
-  if (fields.port < 0 || fields.port > 65_535) throw badRequest('invalid port')
-  return {
-    keyType: 'otp',
-    defaultUser: fields.default_user,
-    cidrList: fields.cidr_list,
-    excludeCidrList: fields.exclude_cidr_list,
-    port: fields.port === 0 ? 22 : fields.port,
-    allowedUsers: fields.allowed_users,
-    ttlSeconds: fields.ttl,
-    maxTtlSeconds: fields.max_ttl,
-  }
+  if (fields.admin_user !== '') throw badRequest('admin user not required for OTP type')
+  return { keyType: 'otp', ...hostRoleOf(fields) }
 }
 
-function checkNetworks(what: string, list: string): void {
-  try {
-    parseNetworks(list)
-  } catch (error) {
-    if (error instanceof RangeError) throw refused(`${what}: ${error.message}`)
-    throw error
-  }
-}
-
-/** The role in wire names; `ttl` and `max_ttl` only when they were set. */
+/** The role in wire names. */
 export function showOtpRole(role: OtpRoleRecord): Record<string, unknown> {
-  return {
-    allowed_users: role.allowedUsers,
-    cidr_list: role.cidrList,
-    default_user: role.defaultUser,
-    exclude_cidr_list: role.excludeCidrList,
-    key_type: role.keyType,
-    ...(role.maxTtlSeconds > 0 && { max_ttl: role.maxTtlSeconds }),
-    port: role.port,
-    ...(role.ttlSeconds > 0 && { ttl: role.ttlSeconds }),
-  }
+  return { ...showHostRole(role), key_type: role.keyType }
 }

@@ -1,0 +1,88 @@
+/**
+ * What a lease remembers of the key that it installed: all that removing it needs, whatever becomes of the role
+ * (contract 9, protocols 1.5 and 4.5). Also the way back to its host.
+ */
+import type { Clock } from '../../../clock.ts'
+import { refused } from '../../../errors.ts'
+import type { ConfigView } from '../../../mount/call.ts'
+import { encodeAuthorizedKey } from '../../../ssh/authorized-keys.ts'
+import { type KnownHost, knownKeysOf, parseKnownHosts } from '../../../ssh/known-hosts.ts'
+import type { StoreView } from '../../../storage/view.ts'
+import { findRole } from '../role.ts'
+import { type HostIdentity, type HostKeyPolicy, hostIdentity } from './host-identity.ts'
+import { findKey } from './keys.ts'
+import type { RemoteHost } from './remote.ts'
+import type { DynamicRole } from './role.ts'
+
+/** JSON, sealed with the lease. */
+export interface KeyLease {
+  readonly role: string
+  /** In canonical form. */
+  readonly address: string
+  readonly port: number
+  readonly adminUser: string
+  /** Name of the admin key. */
+  readonly key: string
+  readonly username: string
+  readonly mayBeRoot: boolean
+  /** Type and base64. */
+  readonly publicKey: string
+  readonly keyOptionSpecs: string
+  /** Empty: the built-in one. */
+  readonly installScript: string
+  readonly authorizedKeys: 'user' | 'system'
+  /** The lines about this host. */
+  readonly hostKeys: string
+  readonly hostKeyPolicy: HostKeyPolicy
+  readonly renewRewritesExpiry: boolean
+}
+
+/** The part of a role's host_keys that is about one host, as lines that name no host any more. */
+export function hostKeyLines(role: DynamicRole, address: string, port: number): string {
+  return knownKeysOf(role.knownHosts, address, port)
+    .map(
+      ({ key, isRevoked }) => `${isRevoked ? '@revoked ' : ''}* ${encodeAuthorizedKey(key.blob)}`,
+    )
+    .join('\n')
+}
+
+export interface Surroundings {
+  readonly config: ConfigView
+  readonly store: StoreView
+  readonly clock: Clock
+}
+
+/** How the lease's host is reached now. Throws when the key or a known host key is missing. */
+export async function reach(
+  { config, store, clock }: Surroundings,
+  lease: KeyLease,
+): Promise<{ readonly host: RemoteHost; readonly identity: HostIdentity }> {
+  const key = await findKey(config, lease.key)
+  if (!key) throw refused(`key ${JSON.stringify(lease.key)} not found`)
+  const { address, port } = lease
+  const known = await knownHostsOf(config, lease)
+  const identity = await hostIdentity(store, { address, port, clock, ...known })
+  const host: RemoteHost = {
+    address,
+    port,
+    user: lease.adminUser,
+    privateKey: key.privateKey,
+    keyId: key.fingerprint,
+    hostKeyAlgorithms: identity.hostKeyAlgorithms,
+    checkHostKey: (blob) => identity.checkHostKey(blob),
+  }
+  return { host, identity }
+}
+
+/** The role's host_keys as they are now, where it still says something of the host: hosts get new keys. */
+async function knownHostsOf(
+  config: ConfigView,
+  lease: KeyLease,
+): Promise<{ readonly knownHosts: readonly KnownHost[]; readonly policy: HostKeyPolicy }> {
+  const role = await findRole(config, lease.role)
+  if (role?.keyType === 'dynamic') {
+    const knownHosts = knownKeysOf(role.knownHosts, lease.address, lease.port)
+    if (knownHosts.length > 0) return { knownHosts: role.knownHosts, policy: role.hostKeyPolicy }
+  }
+  return { knownHosts: parseKnownHosts(lease.hostKeys), policy: lease.hostKeyPolicy }
+}
