@@ -81,6 +81,15 @@ export interface Call<F extends Fields = Fields> {
   readonly now: number
   /** A lease for what this call creates; the pipeline stores it when the outcome names it. Needs a caller. */
   newLease(terms: LeaseTerms): NewLease
+  /**
+   * Stores at once a lease whose end needs work outside the store, before that work begins (protocols 1.5). It is
+   * ended by itself unless the outcome activates it. `writes` are committed with it. Needs a caller, and a path
+   * declared with `actsItself`.
+   */
+  beginLease(
+    terms: LeaseTerms,
+    writes?: (leaseId: string) => readonly Write[],
+  ): Promise<PendingLease>
   /** `hmac-sha256` (hex) of a secret under a key that never leaves the barrier: for storing what must not be readable. */
   hmac(secret: string): string
   /** Whether the caller may do this, and with sudo, at another path of the same mount. */
@@ -107,6 +116,12 @@ export interface LeaseRef {
 
 export interface NewLease extends LeaseRef {
   readonly terms: LeaseTerms
+}
+
+/** A lease that is stored as not yet active: what it stands for is being made outside the store. */
+export interface PendingLease extends NewLease {
+  /** Removes it: for when the other side has seen nothing, so that there is nothing to end. */
+  abandon(): Promise<void>
 }
 
 /** A token that the outcome grants: logins and `auth/token/create`. */
@@ -147,6 +162,8 @@ export interface Outcome {
   readonly writes?: readonly Write[]
   readonly conditions?: readonly Condition[]
   readonly lease?: NewLease
+  /** A begun lease that what it stands for is there for: it is active with the commit of this outcome. */
+  readonly activatedLease?: PendingLease
   /** A renewed lease, as its holder is shown it. */
   readonly renewedLease?: {
     readonly id: string

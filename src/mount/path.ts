@@ -3,7 +3,7 @@
  * docs/api.md come from the declaration.
  */
 import type { StoreView } from '../storage/view.ts'
-import type { Call, Outcome } from './call.ts'
+import type { Call, ConfigView, MountPoint, Outcome } from './call.ts'
 import type { Fields } from './field.ts'
 import type { Operation } from './operation.ts'
 
@@ -77,13 +77,39 @@ export interface Backend {
   readonly type: string
   readonly description: string
   readonly paths: readonly Path[]
-  /** Ends what a lease stands for: the writes that do it. Absent where nothing is leased. */
+  /**
+   * Ends what a lease stands for: the writes that do it. For a lease with an end outside the store they go with its
+   * removal, after that end. Absent where nothing is leased.
+   */
   readonly revoke?: (lease: LeasedData) => Promise<Outcome> | Outcome
+  /** For leases that were begun with `beginLease`. */
+  readonly external?: ExternalEffects
 }
 
-/** What a backend sees of its lease when it has to revoke it. */
+/** Ends and renews what leases stand for outside the store (protocols 1.5 and 1.6). */
+export interface ExternalEffects {
+  /**
+   * Ends what these stand for, at most 500 of one group: one result each, an Error where it may still be there. Also
+   * called for what is gone already, or was never made. Takes at most 50 s; a rejection counts for all of them.
+   */
+  end(leases: readonly LeasedData[]): Promise<readonly (Error | undefined)[]>
+  /**
+   * Moves the end outside to this time, in milliseconds since the epoch; a rejection refuses the renewal. It must not
+   * make again what has been ended. May give new data for the lease.
+   */
+  renew?(lease: LeasedData, expiresAt: number): Promise<{ readonly data: unknown } | undefined>
+  /** Leases with the same text are handed over together: the host. */
+  groupOf?(lease: LeasedData): string
+}
+
+/** What a backend sees of its lease. */
 export interface LeasedData {
   readonly id: string
   readonly data: unknown
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number
+  readonly maxExpiresAt: number
+  readonly mount: MountPoint
+  readonly config: ConfigView
   readonly store: StoreView
 }
