@@ -90,7 +90,7 @@ export function openWriter(file: string): DatabaseSync {
     // Checkpoints are the caller's, after its answers; a log that a backup had held up shrinks
     // again.
     db.exec(`PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;
-      PRAGMA journal_size_limit = ${64 * MIB}; PRAGMA cache_size = -32768`)
+      PRAGMA journal_size_limit = ${64 * MIB}; PRAGMA cache_size = -8192`)
     migrate(db)
   } catch (error) {
     db.close()
@@ -102,7 +102,7 @@ export function openWriter(file: string): DatabaseSync {
 /** A connection for reads beside the writer: it never waits for it. */
 export function openReader(file: string): DatabaseSync {
   const db = new DatabaseSync(file, { readOnly: true, timeout: 1000 })
-  db.exec('PRAGMA query_only = ON; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY')
+  db.exec('PRAGMA query_only = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY')
   return db
 }
 

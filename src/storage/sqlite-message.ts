@@ -10,7 +10,12 @@ export interface WriterStart {
   readonly clockMicros: number
   /** Memory of both threads, see `PreparedGroup`. */
   readonly prepared: SharedArrayBuffer
+  /** Memory of both threads for the bytes of a group. */
+  readonly room: SharedArrayBuffer
 }
+
+/** Larger groups bring memory of their own. */
+export const ROOM_BYTES: number = 256 * 1024
 
 /**
  * A group as two flat pieces: cloning an object and a buffer for each entry took several times as
@@ -23,9 +28,10 @@ export interface GroupMessage {
   readonly count: number
   /**
    * As float64, for each batch: number of conditions and of writes, then a code for each condition and a length
-   * for each write. Behind them all values in a row. Transferred, not copied.
+   * for each write. Behind them all values in a row. They lie in the room that both threads share, where they fit:
+   * buffers that are handed over pile up in the thread that seldom collects its garbage.
    */
-  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly bytes: Uint8Array<ArrayBufferLike>
 }
 
 export interface WriterFailure {
@@ -81,7 +87,8 @@ const named = new Map(
 )
 const REMOVED = -1
 
-export function packGroup(batches: readonly Batch[]): GroupMessage {
+/** The group's bytes go into `room` if they fit; it must not be in use. */
+export function packGroup(batches: readonly Batch[], room: SharedArrayBuffer): GroupMessage {
   let keys = ''
   const numbers: number[] = []
   let valueBytes = 0
@@ -98,7 +105,8 @@ export function packGroup(batches: readonly Batch[]): GroupMessage {
     }
   }
   const count = numbers.length
-  const bytes = new Uint8Array(count * Float64Array.BYTES_PER_ELEMENT + valueBytes)
+  const length = count * Float64Array.BYTES_PER_ELEMENT + valueBytes
+  const bytes = length <= room.byteLength ? new Uint8Array(room, 0, length) : new Uint8Array(length)
   new Float64Array(bytes.buffer, 0, count).set(numbers)
   let offset = count * Float64Array.BYTES_PER_ELEMENT
   for (const { writes } of batches) {

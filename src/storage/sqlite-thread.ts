@@ -7,6 +7,7 @@ import type { Batch } from './group-commit.ts'
 import {
   PreparedGroup,
   packGroup,
+  ROOM_BYTES,
   type WriterFailure,
   type WriterReply,
   type WriterStart,
@@ -31,6 +32,8 @@ export class WriterLost extends Error {
   }
 }
 
+type OwnStart = Omit<WriterStart, 'prepared' | 'room'>
+
 interface Waiting {
   readonly resolve: (outcomes: readonly number[]) => void
   readonly reject: (error: Error) => void
@@ -40,13 +43,18 @@ export class WriterThread {
   readonly #worker: Worker
   #waiting: Waiting | undefined
   readonly #prepared = new PreparedGroup()
+  readonly #room = new SharedArrayBuffer(ROOM_BYTES)
   #cause: unknown
   #hasEnded = false
 
-  private constructor(start: Omit<WriterStart, 'prepared'>) {
+  private constructor(start: OwnStart) {
     this.#worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), {
       name: 'store',
-      workerData: { ...start, prepared: this.#prepared.memory } satisfies WriterStart,
+      workerData: {
+        ...start,
+        prepared: this.#prepared.memory,
+        room: this.#room,
+      } satisfies WriterStart,
       // The environment may hold secrets, and the thread needs none of it.
       env: {},
     })
@@ -61,7 +69,7 @@ export class WriterThread {
   }
 
   /** Opens the store in a new thread; rejects with the reason when that fails. */
-  static async start(start: Omit<WriterStart, 'prepared'>): Promise<WriterThread> {
+  static async start(start: OwnStart): Promise<WriterThread> {
     const thread = new WriterThread(start)
     await thread.#answer()
     return thread
@@ -74,9 +82,10 @@ export class WriterThread {
   /** The outcomes of a group that is durable. One group at a time. */
   apply(batches: readonly Batch[]): Promise<readonly number[]> {
     this.#prepared.clear()
-    const message = packGroup(batches)
+    const message = packGroup(batches, this.#room)
     const answer = this.#answer()
-    this.#worker.postMessage(message, [message.bytes.buffer])
+    const { buffer } = message.bytes
+    this.#worker.postMessage(message, buffer instanceof ArrayBuffer ? [buffer] : [])
     return answer
   }
 

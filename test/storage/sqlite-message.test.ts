@@ -37,7 +37,10 @@ const batch = fc.record(
 test('a packed group unpacks to the same batches', () => {
   fc.assert(
     fc.property(fc.array(batch, { maxLength: 6 }), (batches) => {
-      assert.deepEqual(unpackGroup(packGroup(batches)), batches)
+      for (const room of [new SharedArrayBuffer(0), new SharedArrayBuffer(4096)]) {
+        const unpacked = unpackGroup(packGroup(batches, room))
+        assert.deepEqual(unpacked, batches)
+      }
     }),
     { numRuns: 200 },
   )
