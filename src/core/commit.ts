@@ -21,6 +21,10 @@ export function isCommitNeeded({ writes, conditions }: Answered): boolean {
   return writes.length > 0 || conditions.length > 0
 }
 
+export function changesConfig({ writes }: Answered): boolean {
+  return writes.some(({ key }) => key.startsWith(CONFIG_PREFIX))
+}
+
 /** Commits the writes of a request. Throws Conflict when a condition failed; then nothing was written. */
 export async function commitRequest(
   parts: Parts,
@@ -31,8 +35,7 @@ export async function commitRequest(
   const conditions = [...answered.conditions]
   // What is created under a token, a role or a mount must not outlive a revocation that ran meanwhile.
   if (request.token) conditions.push({ key: tokenKey(request.token.id), is: 'present' })
-  const touchesConfig = writes.some(({ key }) => key.startsWith(CONFIG_PREFIX))
-  if (touchesConfig || answered.issuedKeys.length > 0) {
+  if (changesConfig(answered) || answered.issuedKeys.length > 0) {
     const { version } = request.config
     if (version !== undefined) conditions.push({ key: GENERATION_KEY, is: version })
   }

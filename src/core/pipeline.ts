@@ -19,7 +19,7 @@ import {
   runOf,
 } from './authorize.ts'
 import { operationOf, validateFields } from './call.ts'
-import { Conflict, commitRequest, isCommitNeeded, undoIssue } from './commit.ts'
+import { Conflict, changesConfig, commitRequest, isCommitNeeded, undoIssue } from './commit.ts'
 import { StaleGeneration } from './config-cache.ts'
 import { helpOutcome } from './help.ts'
 import { registerLease } from './issue.ts'
@@ -28,9 +28,10 @@ import type { Request } from './request.ts'
 import type { Response } from './response.ts'
 import { Turns } from './turns.ts'
 
-/** Restarts run side by side at first; from the second on one at a time, so that the last ones get through. */
-const FREE_RESTARTS = 1
-const MAX_RESTARTS = 3
+/** Tries run side by side at first, then one request at a time, and configuration is not written by others meanwhile. */
+const FREE_TRIES = 2
+/** What was on its way to the store when a turn began may still come between. */
+const TRIES_IN_TURN = 3
 
 const NOTHING_TO_WRITE = Promise.resolve()
 
@@ -41,6 +42,7 @@ interface Attempt {
   record: AuditRecord | undefined
   requestLine: Promise<void> | undefined
   useTaken: boolean
+  hasTurn: boolean
   /** Ends the visit at an open door. */
   leave: (() => void) | undefined
   /** The token whose last use this request took. */
@@ -62,6 +64,7 @@ export class Pipeline {
       record: undefined,
       requestLine: undefined,
       useTaken: false,
+      hasTurn: false,
       leave: undefined,
       usedUpToken: undefined,
     }
@@ -83,23 +86,29 @@ export class Pipeline {
   }
 
   async #answerOnFirmGround(attempt: Attempt): Promise<Response> {
-    for (let restarts = 0; ; restarts++) {
+    return (
+      (await this.#try(attempt, FREE_TRIES)) ??
+      this.#turns.take(async () => {
+        attempt.hasTurn = true
+        const response = await this.#try(attempt, TRIES_IN_TURN)
+        if (response) return response
+        const busy = new PosternError('unavailable', 'the configuration keeps changing; try again')
+        throw await this.#fail(attempt, busy)
+      })
+    )
+  }
+
+  /** Undefined when the ground changed each time. */
+  async #try(attempt: Attempt, times: number): Promise<Response | undefined> {
+    for (let tries = 0; tries < times; tries++) {
       try {
-        if (restarts <= FREE_RESTARTS) return await this.#run(attempt)
-        return await this.#turns.take(() => this.#run(attempt))
+        return await this.#run(attempt)
       } catch (error) {
-        if (!(error instanceof StaleGeneration || error instanceof Conflict)) {
-          throw await this.#fail(attempt, error)
-        }
-        if (restarts === MAX_RESTARTS) {
-          const busy = new PosternError(
-            'unavailable',
-            'the configuration keeps changing; try again',
-          )
-          throw await this.#fail(attempt, busy)
-        }
+        if (error instanceof StaleGeneration || error instanceof Conflict) continue
+        throw await this.#fail(attempt, error)
       }
     }
+    return undefined
   }
 
   async #run(attempt: Attempt): Promise<Response> {
@@ -132,6 +141,7 @@ export class Pipeline {
     const answered = wrapResponse(parts, validated, answerOf(validated, issued))
     if (isCommitNeeded(answered)) {
       await requestLine
+      if (!attempt.hasTurn && changesConfig(answered)) await this.#turns.settled()
       await commitRequest(parts, validated, answered)
     }
     const { issuedKeys, response, token } = answered

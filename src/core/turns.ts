@@ -7,4 +7,9 @@ export class Turns {
     this.#last = turn.catch(() => {})
     return turn
   }
+
+  /** Resolves when all turns that were asked for until now are over. */
+  async settled(): Promise<void> {
+    await this.#last
+  }
 }

@@ -4,7 +4,7 @@ import { ConfigCache, StaleGeneration } from '../../src/core/config-cache.ts'
 import type { Envelope } from '../../src/core/response.ts'
 import { CONFIG_PREFIX, GENERATION_KEY } from '../../src/storage/path.ts'
 import { openSqliteStore } from '../../src/storage/sqlite.ts'
-import { mountSsh, refusalOf, startTestCore, tokenWith } from '../support/core.ts'
+import { mountSsh, refusalOf, startSecondCore, startTestCore, tokenWith } from '../support/core.ts'
 import { InterposedStore } from '../support/interposed-store.ts'
 
 const ROLE = { key_type: 'otp', default_user: 'ubuntu', cidr_list: '10.0.0.0/8' }
@@ -114,20 +114,44 @@ test('a rule of a policy that expires stops granting although nothing is written
 
 test('a request whose ground never holds is a 503, and the audit log says so', async (t) => {
   const server = await startInterposed()
-  t.after(() => server.close())
   await mountSsh(server)
+  // Another server over the same store: within one, configuration is not written during a request's last tries.
+  const second = await startSecondCore(server)
+  t.after(async () => {
+    await second.close()
+    await server.close()
+  })
   let other = 0
   const interfere = async (writes: readonly { readonly key: string }[]) => {
     if (!writes.some(({ key }) => key.startsWith('lease/'))) return
-    await server.send('update', `sys/policies/acl/p${other++}`, { policy: 'path "a" {}' })
+    await second.send('update', `sys/policies/acl/p${other++}`, { policy: 'path "a" {}' })
   }
   server.raw.beforeCommit = interfere
   const refusal = await refusalOf(server.send('update', 'ssh/creds/web', { ip: '10.0.0.1' }))
   assert.equal(refusal.status, 503)
-  assert.equal(other, 4, 'one try and three restarts')
+  assert.equal(other, 5, 'one try and four restarts')
   assert.match(String(server.audit.responses.at(-1)?.error), /try again/)
   const lines = server.audit.requests.filter(({ request }) => request.path === 'ssh/creds/web')
   assert.equal(lines.length, 1, 'restarts write no second request line')
+})
+
+test('ten that write configuration and ten that issue, without a pause, all get through', async (t) => {
+  const server = await startTestCore()
+  t.after(() => server.close())
+  await mountSsh(server)
+  const workers = Array.from({ length: 10 }, async (_, worker) => {
+    for (let round = 0; round < 20; round++) {
+      await server.send('update', `ssh/roles/r${worker}-${round}`, ROLE)
+    }
+  })
+  const clients = Array.from({ length: 10 }, async () => {
+    for (let round = 0; round < 20; round++) {
+      await server.send('update', 'ssh/creds/web', { ip: '10.0.0.1' })
+    }
+  })
+  await Promise.all([...workers, ...clients])
+  const { data } = await server.call('list', 'ssh/roles/')
+  assert.equal(new Set(data?.['keys'] as string[]).size, 201)
 })
 
 test('the cache refuses to fill an old snapshot with newer values', async () => {
