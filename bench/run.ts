@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- workload …] [--seconds N]`: measures a fresh server of the built package (SQLite on
+ * `npm run bench [-- workload …] [--seconds N] [--commit-delay MS]`: measures a fresh server of the built package (SQLite on
  * disk, TLS off, file audit device on) with the load generator in `bench/load`, and prints a table.
  */
 import { execFileSync, spawn } from 'node:child_process'
@@ -42,6 +42,8 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string', default: '5' },
     // Passed on for lease-growth and lease-revoke-prefix.
     leases: { type: 'string' },
+    // Every fdatasync of the server takes so much longer, as on a slow disk.
+    'commit-delay': { type: 'string' },
     'revoke-leases': { type: 'string' },
   },
 })
@@ -59,7 +61,9 @@ async function measureAll(home: string): Promise<boolean> {
   const bin = layOutPackage(home)
   const config = writeConfig(home)
   const started = performance.now()
-  const server = await startServer([`-config=${config}`], { bin })
+  const delay = values['commit-delay']
+  const env = delay === undefined ? {} : slowDisk(home, Number(delay))
+  const server = await startServer([`-config=${config}`], { bin, env })
   try {
     await fetch(`${server.address}/v1/sys/health`)
     const startMs = performance.now() - started
@@ -115,6 +119,24 @@ audit "file" "file" {
 `,
   )
   return file
+}
+
+/** A library that the server is started with: it sleeps before each sync. Needs a C compiler. */
+function slowDisk(home: string, milliseconds: number): Record<string, string> {
+  const source = path.join(home, 'slow.c')
+  const library = path.join(home, 'slow.so')
+  writeFileSync(
+    source,
+    `#include <unistd.h>
+#include <sys/syscall.h>
+int fdatasync(int fd) {
+  usleep(${milliseconds * 1000});
+  return syscall(SYS_fdatasync, fd);
+}
+`,
+  )
+  execFileSync('cc', ['-shared', '-fPIC', '-o', library, source])
+  return { LD_PRELOAD: library }
 }
 
 /** One key share; the root token is returned. */
