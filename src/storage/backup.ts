@@ -5,7 +5,7 @@
 import { existsSync, linkSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
-import { RESTORED_KEY } from './path.ts'
+import { RESTORED_KEY, SEAL_KEY } from './path.ts'
 import { copyStore, foldLog, writeToCopy } from './sqlite-copy.ts'
 import { lockStore, realStorePath, storeRefusal, syncPath } from './sqlite-file.ts'
 
@@ -74,7 +74,8 @@ export async function restoreStore(
           ...(keepAccessor === undefined ? {} : { keep_accessor: keepAccessor }),
         }
         const mark = { key: RESTORED_KEY, value: Buffer.from(JSON.stringify(restored)) }
-        writeToCopy(partial, [mark], now * 1000)
+        // Without a mark the server is sealed, and does not unseal by itself (protocols 1.8 and 1.10).
+        writeToCopy(partial, [mark, { key: SEAL_KEY }], now * 1000)
         if (replaced !== undefined) keepAside(store, replaced)
       })
       return { replaced }

@@ -65,3 +65,22 @@ test('protocols 1.10: a restore revives no password and no token, and its keys m
   assert.deepEqual((await again('LIST', 'ssh/roles')).body.data.keys, ['otp'])
   assert.deepEqual((await again('GET', 'ssh/roles/otp')).body.data.cidr_list, OTP_ROLE.cidr_list)
 })
+
+test('protocols 1.10: a restored server does not open by itself, even with a static seal', async () => {
+  const seal = 'seal "static" {\n  current_key_id = "k1"\n  current_key = "file://FOLDER/key"\n}'
+  const key = 'ab'.repeat(32)
+  await using site = makeSite({ lines: [seal], files: { key } })
+  const [store, backup] = [path.join(site.folder, 'store.db'), path.join(site.folder, 'backup.db')]
+  const first = await site.start()
+  const { body } = await apiOf(first.address, '')('PUT', 'sys/init', {})
+  assert.equal((await apiOf(first.address, body.root_token)('GET', 'sys/mounts')).status, 200)
+  await ran(runPostern(['operator', 'backup', `-store=${store}`, backup], {}))
+  assert.equal(await first.stop(), 0)
+  await ran(runPostern(['operator', 'restore', '-keep-tokens', `-store=${store}`, backup], {}))
+
+  const second = await site.start()
+  const api = apiOf(second.address, body.root_token)
+  assert.equal((await api('GET', 'sys/mounts')).status, 503)
+  assert.equal((await api('PUT', 'sys/unseal', { key })).body.sealed, false)
+  assert.equal((await api('GET', 'sys/mounts')).status, 200)
+})

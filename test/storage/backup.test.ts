@@ -11,7 +11,7 @@ import {
 import path from 'node:path'
 import { test } from 'node:test'
 import { backUpStore, type RestoreMark, restoreStore } from '../../src/storage/backup.ts'
-import { RESTORED_KEY } from '../../src/storage/path.ts'
+import { RESTORED_KEY, SEAL_KEY } from '../../src/storage/path.ts'
 import { openSqliteStore } from '../../src/storage/sqlite.ts'
 import type { Store } from '../../src/storage/store.ts'
 import { decodeRecord } from '../../src/storage/view.ts'
@@ -92,10 +92,10 @@ test('a backup that cannot be made leaves the older one', async () => {
   assert.deepEqual(readdirSync(folder.path).sort(), ['backup.db', 'text'])
 })
 
-test('a restore brings the backup’s entries and its mark, and keeps what it replaces', async () => {
+test('protocols 1.10: a restore brings the backup’s entries, sealed and with its mark, and keeps what it replaces', async () => {
   using folder = temporaryFolder()
   const [file, backup] = [path.join(folder.path, 'store.db'), path.join(folder.path, 'backup.db')]
-  await makeStore(file, 'otp', 'role')
+  await makeStore(file, 'otp', 'role', SEAL_KEY)
   await backUpStore({ path: file, to: backup })
   await makeStore(file, 'newer')
   const clock = { now: () => 5_000_000 }
@@ -110,7 +110,7 @@ test('a restore brings the backup’s entries and its mark, and keeps what it re
   })
   assert.deepEqual(await store.list('', '', 9), [RESTORED_KEY, 'otp', 'role'])
   await store.close()
-  assert.deepEqual(await keysIn(replaced ?? ''), ['newer', 'otp', 'role'])
+  assert.deepEqual(await keysIn(replaced ?? ''), [SEAL_KEY, 'newer', 'otp', 'role'])
 })
 
 test('a restore begins a store where there is none, with tokens when told to', async () => {
