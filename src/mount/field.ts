@@ -221,11 +221,16 @@ function toCommaList(raw: unknown): string[] {
   return parts.map((part) => part.trim()).filter((part) => part !== '')
 }
 
+/** Always with its zone: without one it would be the server's. */
+const RFC_3339 =
+  /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})$/i
+
 function toTime(raw: unknown): number {
-  if (typeof raw === 'number') return Math.trunc(raw)
   const text = toText(raw)
+  // JSON has numbers beyond every time: 1e999 is read as infinite.
+  if (typeof raw === 'number' && Number.isSafeInteger(Math.trunc(raw))) return Math.trunc(raw)
   if (/^[0-9]{1,12}$/.test(text)) return Number(text)
-  const time = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T/.test(text) ? Date.parse(text) : Number.NaN
+  const time = RFC_3339.test(text) ? Date.parse(text) : Number.NaN
   if (Number.isNaN(time)) throw new RangeError(`could not parse time from ${JSON.stringify(text)}`)
   return Math.floor(time / 1000)
 }

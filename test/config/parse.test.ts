@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import { loadServerConfig, parseServerConfig } from '../../src/config/parse.ts'
 import type { ServerConfig, TcpListenerConfig } from '../../src/config/server-config.ts'
 import { PosternError } from '../../src/errors.ts'
+import { fuzz } from '../fuzz/runs.ts'
 
 const base = 'storage "inmem" {}\nlistener "tcp" { tls_disable = true }\n'
 
@@ -434,7 +435,7 @@ describe('mistakes', () => {
       fc.property(fc.array(piece, { maxLength: 25 }), (pieces) => {
         mistake(base + pieces.join(''))
       }),
-      { numRuns: 1000 },
+      fuzz(1000),
     )
   })
 })

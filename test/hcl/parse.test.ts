@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { blocksOf, entriesOf, invalidKeys, plainValue } from '../../src/hcl/block.ts'
 import { HclError } from '../../src/hcl/error.ts'
 import { MAX_TEXT_BYTES, parseHcl } from '../../src/hcl/parse.ts'
+import { fuzz } from '../fuzz/runs.ts'
 
 const plain = (text: string): unknown => plainValue(parseHcl(text))
 
@@ -254,7 +255,7 @@ describe('any input', () => {
       fc.property(texts, (text) => {
         refusal(text)
       }),
-      { numRuns: 2000 },
+      fuzz(2000),
     )
   })
 
@@ -269,7 +270,7 @@ describe('any input', () => {
         const text = JSON.stringify(object)
         assert.deepEqual(plain(text), toMaps(JSON.parse(text)))
       }),
-      { numRuns: 200 },
+      fuzz(200),
     )
   })
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { canonicalPath, encodePath } from '../../src/mount/canonical.ts'
+import { fuzz } from '../fuzz/runs.ts'
 
 function pathOf(target: string): string | undefined {
   const result = canonicalPath(target)
@@ -125,7 +126,7 @@ test('protocols 3.2: the canonical form of a canonical path is itself', () => {
       const path = pathOf(raw)
       if (path !== undefined) assert.equal(pathOf(encodePath(path)), path)
     }),
-    { numRuns: 800 },
+    fuzz(800),
   )
 })
 
@@ -139,7 +140,7 @@ test('protocols 3.2: no canonical path holds a segment or a character that means
       assert.ok(!segments.includes('..') && !segments.includes('.'))
       assert.ok(!segments.slice(0, -1).includes(''))
     }),
-    { numRuns: 2000 },
+    fuzz(2000),
   )
 })
 
@@ -152,6 +153,6 @@ test('protocols 3.2: a redirect goes to one clean place on this server', () => {
       assert.match(result.location, /^\/(?![/\\])/)
       assert.notEqual(canonicalPath(result.location).kind, 'redirect')
     }),
-    { numRuns: 2000 },
+    fuzz(2000),
   )
 })

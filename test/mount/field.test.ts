@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { PosternError } from '../../src/errors.ts'
 import { coerceFields, type FieldType } from '../../src/mount/field.ts'
+import { fuzz } from '../fuzz/runs.ts'
 
 function coerce(type: FieldType, raw: unknown): unknown {
   const fields = { f: { type, description: '' } }
@@ -87,6 +88,7 @@ describe('contract 1.5: what each type of field accepts', () => {
     ['time', 1_795_348_800, 1_795_348_800],
     ['time', '1795348800', 1_795_348_800],
     ['time', '2026-11-22T12:00:00Z', 1_795_348_800],
+    ['time', '2026-11-22T13:30:00.5+01:30', 1_795_348_800],
     ['any', { a: [1] }, { a: [1] }],
   ]
   for (const [type, raw, expected] of rows) {
@@ -124,6 +126,9 @@ describe('contract 1.5: what each type of field refuses', () => {
     ['comma-list', {}, UNCONVERTIBLE('string', 'map[string]interface {}')],
     ['string-list', [{}], UNCONVERTIBLE('string', 'map[string]interface {}')],
     ['time', 'soon', /time/],
+    ['time', '2026-11-22T12:00:00', /time/],
+    ['time', '2026-13-22T12:00:00Z', /time/],
+    ['time', 1e300, /time/],
   ]
   for (const [type, raw, detail] of rows) {
     test(`${type} refuses ${JSON.stringify(raw)}`, () => {
@@ -186,7 +191,7 @@ describe('coercion of a request', () => {
           assert.equal(error.code, 'invalid_field')
         }
       }),
-      { numRuns: 500 },
+      fuzz(500),
     )
   })
 
@@ -196,7 +201,7 @@ describe('coercion of a request', () => {
         assert.equal(coerce('int', number), number)
         assert.equal(coerce('int', String(number)), number)
       }),
-      { numRuns: 200 },
+      fuzz(200),
     )
   })
 })

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import type { Operation } from '../../src/mount/operation.ts'
 import { declarePath, type NamePattern, namePatterns } from '../../src/mount/path.ts'
 import { patternText, Router } from '../../src/mount/router.ts'
+import { fuzz } from '../fuzz/runs.ts'
 
 const run = () => ({})
 
@@ -106,7 +107,7 @@ describe('a request finds its path', () => {
           assert.ok(performance.now() - start < 20, pattern.source)
         }
       }),
-      { numRuns: 50 },
+      fuzz(50),
     )
   })
 })

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { type AclOperation, compileAcl } from '../../src/policy/acl.ts'
 import { parsePolicy } from '../../src/policy/parse.ts'
+import { fuzz } from '../fuzz/runs.ts'
 
 interface Rule {
   readonly path: string
@@ -86,7 +87,7 @@ describe('decisions', () => {
           for (const operation of operations) check(acl, sets.flat(), operation, path)
         }
       }),
-      { numRuns: 1500 },
+      fuzz(1500),
     )
   })
 
@@ -100,7 +101,7 @@ describe('decisions', () => {
           ).capabilities(path)
         assert.deepEqual(compile(rules), compile(rules.toReversed()))
       }),
-      { numRuns: 300 },
+      fuzz(300),
     )
   })
 })

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { PosternError } from '../../src/errors.ts'
 import { decodePolicyText, parsePolicy } from '../../src/policy/parse.ts'
 import type { PathRule } from '../../src/policy/policy.ts'
+import { fuzz } from '../fuzz/runs.ts'
 
 const rulesOf = (text: string): readonly PathRule[] => parsePolicy('test', text).rules
 
@@ -146,7 +147,7 @@ describe('refusals', () => {
       fc.property(fc.array(piece, { maxLength: 25 }), (pieces) => {
         refusal(pieces.join(''))
       }),
-      { numRuns: 1000 },
+      fuzz(1000),
     )
   })
 })

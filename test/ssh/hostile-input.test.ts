@@ -10,6 +10,7 @@ import { parseOpensshKey } from '../../src/ssh/openssh-key.ts'
 import { parsePrivateKey } from '../../src/ssh/private-key.ts'
 import { parsePublicKey, toKeyObject } from '../../src/ssh/public-key.ts'
 import { parseSignature } from '../../src/ssh/signature.ts'
+import { fuzz } from '../fuzz/runs.ts'
 import { caNames, subjectNames, vector, vectorBlob } from './support.ts'
 
 const MAX_MILLISECONDS = 2000
@@ -89,7 +90,7 @@ test('random bytes', () => {
     fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
       for (const parse of byteParsers) check(() => parse(Buffer.from(bytes)))
     }),
-    { numRuns: 300 },
+    fuzz(300),
   )
 })
 
@@ -99,7 +100,7 @@ test('valid keys, certificates, signatures and private keys with bytes changed, 
     fc.property(source, fc.array(edit, { minLength: 1, maxLength: 3 }), (bytes, edits) => {
       for (const parse of byteParsers) check(() => parse(edited(bytes, edits)))
     }),
-    { numRuns: 1500 },
+    fuzz(1500),
   )
 })
 
@@ -121,7 +122,7 @@ test('PEM and authorized_keys texts with characters changed, cut, dropped or add
       check(() => parsePrivateKey(changed))
       check(() => parseAuthorizedKey(changed))
     }),
-    { numRuns: 400 },
+    fuzz(400),
   )
 })
 
@@ -131,7 +132,7 @@ test('random text, and long text of one kind, do not keep the text parsers busy'
       check(() => parsePrivateKey(text))
       check(() => parseAuthorizedKey(text))
     }),
-    { numRuns: 300 },
+    fuzz(300),
   )
   for (const piece of [
     ' ',

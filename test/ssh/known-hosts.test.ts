@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { SshFormatError } from '../../src/errors.ts'
 import { knownHostName, knownKeysOf, parseKnownHosts } from '../../src/ssh/known-hosts.ts'
+import { fuzz } from '../fuzz/runs.ts'
 import { vector, vectorPublicKey } from './support.ts'
 
 const ED25519 = vector('ed25519.pub').split(' ').slice(0, 2).join(' ')
@@ -110,7 +111,7 @@ test('no text makes the parser throw anything but SshFormatError', () => {
         assert.ok(error instanceof SshFormatError, String(error))
       }
     }),
-    { numRuns: 300 },
+    fuzz(300),
   )
 })
 

@@ -5,6 +5,7 @@ import { SshFormatError } from '../../src/errors.ts'
 import { decodeBase64 } from '../../src/ssh/base64.ts'
 import { SshReader } from '../../src/ssh/reader.ts'
 import { SshWriter } from '../../src/ssh/writer.ts'
+import { fuzz } from '../fuzz/runs.ts'
 
 const reading = (hex: string) => new SshReader(Buffer.from(hex, 'hex'))
 const refusal = (message: RegExp) => ({ name: 'SshFormatError', message })
@@ -40,7 +41,7 @@ test('every field comes back as it was written, whatever the first capacity', ()
         reader.end()
       },
     ),
-    { numRuns: 200 },
+    fuzz(200),
   )
 })
 
@@ -121,7 +122,7 @@ test('base64 of any bytes is decoded, with line ends anywhere', () => {
         Buffer.from(bytes),
       )
     }),
-    { numRuns: 200 },
+    fuzz(200),
   )
 })
 
@@ -135,6 +136,6 @@ test('no text makes the base64 decoder throw anything but its own error', () => 
         assert.ok(error instanceof SshFormatError)
       }
     }),
-    { numRuns: 500 },
+    fuzz(500),
   )
 })
