@@ -183,7 +183,7 @@ describe('a request line', () => {
   })
 })
 
-describe('the data of a line', () => {
+describe('the data of a line (CVE-2025-62513, CVE-2025-62705, CVE-2026-46358)', () => {
   it('has every text hashed at any depth, names, numbers and booleans not', () => {
     const data = {
       text: 'a',

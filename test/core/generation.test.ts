@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConfigCache, StaleGeneration } from '../../src/core/config-cache.ts'
 import type { Envelope } from '../../src/core/response.ts'
-import { CONFIG_PREFIX, GENERATION_KEY } from '../../src/storage/path.ts'
+import { CONFIG_PREFIX, GENERATION_KEY, SEAL_KEY } from '../../src/storage/path.ts'
 import { openSqliteStore } from '../../src/storage/sqlite.ts'
 import { mountSsh, refusalOf, startSecondCore, startTestCore, tokenWith } from '../support/core.ts'
 import { InterposedStore } from '../support/interposed-store.ts'
@@ -58,6 +58,25 @@ test('protocols 1.3: what one request read from its generation is not served to 
   server.raw.heal()
   const { data } = await server.call('read', 'ssh/roles/web')
   assert.equal(data?.['default_user'], 'third')
+})
+
+test('protocols 1.3: generation, seal and token of a request are one snapshot, with and without a token', async (t) => {
+  const server = await startInterposed()
+  t.after(() => server.close())
+  await mountSsh(server)
+  const firstKeysOf = async (request: () => Promise<unknown>): Promise<readonly string[]> => {
+    const reads: (readonly string[])[] = []
+    server.raw.afterGet = (keys) => void reads.push(keys)
+    await request().catch(() => {})
+    server.raw.heal()
+    return reads[0] ?? []
+  }
+  const withToken = await firstKeysOf(() => server.send('read', 'ssh/roles/web'))
+  assert.deepEqual(withToken.slice(0, 2), [GENERATION_KEY, SEAL_KEY])
+  assert.match(withToken[2] ?? '', /^tok\//)
+  const otp = '00000000-0000-4000-8000-000000000000'
+  const open = await firstKeysOf(() => server.send('update', 'ssh/verify', { otp }, { token: '' }))
+  assert.deepEqual(open, [GENERATION_KEY, SEAL_KEY])
 })
 
 test('protocols 1.3: a role that is deleted before the commit issues nothing', async (t) => {

@@ -63,7 +63,7 @@ test('unclean paths are redirected as recorded in http.path.*', async (t) => {
   assert.match(dots.body, /relative paths not supported/)
 })
 
-test('methods and queries make operations', async (t) => {
+test('methods and queries make operations, and no others (GHSA-rh46-vc3j-w2w3)', async (t) => {
   const started = await start(t)
   const cases = [
     ['GET /v1/a/b', 'read', 'a/b', {}],
@@ -148,7 +148,7 @@ test('a wrap TTL is read in seconds, rounded up', async (t) => {
   }
 })
 
-test('a namespace is echoed, and only the root is found', async (t) => {
+test('GHSA-mwr2-wmgp-crj6: a namespace is echoed, and only the root is found, in its own spellings', async (t) => {
   const started = await start(t)
   for (const name of ['root', 'root/', '/', '']) {
     const answer = await ask(started, 'GET /v1/a', [`X-Vault-Namespace: ${name}`])

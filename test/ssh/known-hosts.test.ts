@@ -74,7 +74,7 @@ test('a host on another port is known by its bare name where no line names the p
   )
 })
 
-test('comments, blank lines and comments behind keys are passed over; a revoked key is marked', () => {
+test('CVE-2026-42508: comments and blank lines are passed over, a revoked key is marked', () => {
   const text = `# ours\n\n10.0.0.1 ${ED25519} root@web\r\n  @revoked * ${RSA}\n`
   const hosts = parseKnownHosts(text)
   assert.deepEqual(

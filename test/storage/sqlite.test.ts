@@ -9,6 +9,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
 import type { Worker } from 'node:worker_threads'
 import { openSqliteStore } from '../../src/storage/sqlite.ts'
+import { openWriter } from '../../src/storage/sqlite-file.ts'
 import { migrate, migrations, readFormat } from '../../src/storage/sqlite-format.ts'
 import { SqliteWriter } from '../../src/storage/sqlite-writer.ts'
 import type { Entry, Store } from '../../src/storage/store.ts'
@@ -50,6 +51,17 @@ describe('the file', () => {
     for (const name of ['', '-wal', '-shm', '.lock']) {
       assert.equal(statSync(opened.file + name).mode & 0o777, 0o600, name)
     }
+  })
+
+  test('protocols 1.2: a commit waits for the disk', () => {
+    using folder = temporaryFolder()
+    const file = path.join(folder.path, 'store.db')
+    const db = openWriter(file)
+    const { synchronous } = db.prepare('PRAGMA synchronous').get() ?? {}
+    const { journal_mode: mode } = db.prepare('PRAGMA journal_mode').get() ?? {}
+    db.close()
+    // 2 is FULL: with the log alone, each commit is synced.
+    assert.deepEqual([synchronous, mode], [2, 'wal'])
   })
 
   test('a closed store is one file that holds everything', async () => {

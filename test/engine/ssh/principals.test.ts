@@ -39,7 +39,7 @@ describe('user principals', () => {
     assert.deepEqual(decide('', rules('bob', { allowEmpty: true })), [])
   })
 
-  test('an empty list allows nobody', () => {
+  test('an empty list allows nobody (vault#1116)', () => {
     assert.throws(() => decide('bob', rules('')), {
       message: 'role is not configured to allow any principals',
     })

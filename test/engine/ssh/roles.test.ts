@@ -151,7 +151,7 @@ describe('reading a role', () => {
     assert.deepEqual(Object.keys(data['key_info'] as object), data['keys'])
   })
 
-  test('default critical options that a caller can drop are warned about', async () => {
+  test('default_critical_options that a caller can drop are warned about (openbao calculateCriticalOptions)', async () => {
     const { ssh } = await mountSsh()
     const options = { default_critical_options: { 'force-command': '/bin/id' } }
     assert.equal((await ssh.write('roles/r', { ...CA, ...options })).warnings.length, 1)

@@ -338,7 +338,7 @@ describe('options and extensions', () => {
     assert.deepEqual([...extensions.keys()], ['permit-port-forwarding'])
   })
 
-  test('that the role requires can be neither dropped nor changed (Decision 9)', async () => {
+  test('that the role requires can be neither dropped nor changed (Decision 9, default_critical_options)', async () => {
     const required = {
       required_critical_options: { 'force-command': '/bin/id' },
       required_extensions: { 'permit-pty': '' },
