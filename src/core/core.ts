@@ -8,6 +8,8 @@ import type { Clock } from '../clock.ts'
 import { createCubbyholeBackend } from '../engine/cubbyhole/backend.ts'
 import { createSshBackend } from '../engine/ssh/backend.ts'
 import { Expiration } from '../lease/expiration.ts'
+import { LeaseEnder } from '../lease/external/ender.ts'
+import type { EngineOf } from '../lease/external/engine.ts'
 import type { Backend } from '../mount/path.ts'
 import { Router } from '../mount/router.ts'
 import { Connections } from '../remote/connections.ts'
@@ -24,6 +26,7 @@ import { ConfigCache } from './config-cache.ts'
 import { answerDirectly, asksToSeal, directMatch } from './direct.ts'
 import { firstRecords, newRootToken } from './first-records.ts'
 import { tokenWrites } from './issue.ts'
+import { leaseEngines } from './lease-engines.ts'
 import { Metrics } from './metrics.ts'
 import { MissLimit } from './miss-limit.ts'
 import type { AuditLog, Parts, RoutedBackend, ServerLog, SystemTtl } from './parts.ts'
@@ -63,6 +66,8 @@ export class Core {
   readonly #options: CoreOptions
   readonly #cache: ConfigCache
   readonly #revocation: Revocation
+  readonly #engineOf: EngineOf
+  readonly #ender: LeaseEnder
   readonly #expiration: Expiration
   readonly #background: Background
   readonly #pipeline: Pipeline
@@ -79,14 +84,20 @@ export class Core {
     this.metrics = new Metrics(() => !this.seal.isSealed)
     const store = this.seal.barrier
     this.#cache = new ConfigCache(store)
-    this.#revocation = new Revocation({ store, cache: this.#cache, backends: this.#backends })
+    const { systemTtl } = options
+    const engines = { store, cache: this.#cache, backends: this.#backends, systemTtl }
+    const onFailure = (id: string, error: unknown) =>
+      log.error({ err: error, lease: id }, 'a lease could not be ended; trying again')
+    this.#engineOf = leaseEngines(engines)
+    this.#ender = new LeaseEnder({ store, clock, engineOf: this.#engineOf, onFailure })
+    this.#revocation = new Revocation({ ...engines, ender: this.#ender })
     this.#background = new Background(store, log)
     this.#expiration = new Expiration({
       store,
       clock,
+      external: this.#ender,
+      onFailure,
       expire: (id, dueBy) => this.#revocation.expireLease(id, dueBy),
-      onFailure: (id, error) =>
-        log.error({ err: error, lease: id }, 'a lease could not be ended; trying again'),
     })
     this.#missLimit = this.#makeMissLimit()
     const parts = this.#parts()
@@ -148,14 +159,17 @@ export class Core {
   }
 
   /** Ends every lease that is due now; the server does so each second while it is unsealed. */
-  endDueLeases(): Promise<void> {
-    return this.#expiration.sweep()
+  async endDueLeases(): Promise<void> {
+    await this.#expiration.sweep()
+    await this.#ender.settled()
   }
 
   /** Cuts programs on hosts, waits for work behind answers, and keeps the count of sealed values. */
   async stop(): Promise<void> {
     this.#expiration.stop()
+    this.#ender.stop()
     await this.#remote.close()
+    await this.#ender.settled()
     this.#missLimit.summarize()
     await this.#background.settled()
     if (!this.seal.isSealed) await this.seal.saveEncryptions()
@@ -173,11 +187,13 @@ export class Core {
     await finishRestore(store, this.#revocation, this.#options.log)
     this.#background.start(() => this.#missLimit.summarize())
     this.#background.run(() => this.#revocation.resume())
+    this.#ender.start()
     this.#expiration.start()
   }
 
   #onSealed(): void {
     this.#expiration.stop()
+    this.#ender.stop()
     this.#background.stop()
     this.#cache.clear()
     this.#options.audit.clear()
@@ -205,6 +221,8 @@ export class Core {
       revokeToken: (tokenId) => this.#revocation.revokeToken(tokenId),
       inBackground: (work) => this.#background.run(work),
       undoLater: (keys) => this.#background.deleteLater(keys),
+      retryLater: (work) => this.#background.retryLater(work),
+      leases: { engineOf: this.#engineOf, endDue: (ids) => this.#ender.endDue(ids) },
     }
   }
 
@@ -265,7 +283,14 @@ export class Core {
       createSysBackend(services),
       createTokenBackend(tokenServices(parts, this.#revocation)),
       createCubbyholeBackend(),
-      createSshBackend({ allowCompat2015, allowInstallScripts, log, remote: this.#remote }),
+      createSshBackend({
+        allowCompat2015,
+        allowInstallScripts,
+        allowLoopback: options.isDev,
+        remote: this.#remote,
+        clock,
+        log,
+      }),
     ]
   }
 }

@@ -2,10 +2,18 @@
 import { createHmac } from 'node:crypto'
 import { ConfigCache } from '../../src/core/config-cache.ts'
 import { PosternError } from '../../src/errors.ts'
-import type { Call, Caller, NewLease, Outcome } from '../../src/mount/call.ts'
+import type {
+  Call,
+  Caller,
+  ConfigView,
+  LeaseTerms,
+  NewLease,
+  Outcome,
+  PendingLease,
+} from '../../src/mount/call.ts'
 import { coerceFields } from '../../src/mount/field.ts'
 import type { Operation } from '../../src/mount/operation.ts'
-import type { Backend } from '../../src/mount/path.ts'
+import type { Backend, ExternalEffects, LeasedData } from '../../src/mount/path.ts'
 import { type Match, Router } from '../../src/mount/router.ts'
 import { secretBytes } from '../../src/random.ts'
 import { Secret } from '../../src/redact.ts'
@@ -52,6 +60,9 @@ export const ALICE: Caller = {
   entityId: '',
 }
 
+/** The configuration changed before a lease was begun. */
+class Stale extends Error {}
+
 export class Mounted {
   readonly #backend: Backend
   readonly #store: Store
@@ -61,6 +72,8 @@ export class Mounted {
   /** Milliseconds: tests move it. */
   now: number = Date.UTC(2026, 10, 22, 12)
   tuning: Tuning = {}
+  /** Leases that were begun, and not abandoned. */
+  readonly begun = new Map<string, PendingLease>()
   /** Runs where the engine asks whether the token is still good. */
   stillAllowed: () => Promise<void> = async () => {}
   /** What the caller may do with sudo at other paths. */
@@ -83,7 +96,7 @@ export class Mounted {
     try {
       for (;;) {
         const outcome = await this.#run(operation, path, new Map(Object.entries(data)), sent)
-        if (await this.#commit(outcome)) return answer(outcome)
+        if (outcome && (await this.#commit(outcome))) return answer(outcome)
       }
     } catch (error) {
       if (!(error instanceof PosternError)) throw error
@@ -115,9 +128,21 @@ export class Mounted {
 
   /** Revokes a lease as the expiry does. */
   async revoke(lease: NewLease): Promise<void> {
-    const leased = { id: lease.id, data: lease.terms.data, store: this.#view() }
-    const outcome = await this.#backend.revoke?.(leased)
+    const outcome = await this.#backend.revoke?.(await this.leased(lease))
     await this.#store.commit(outcome?.writes ?? [], outcome?.conditions ?? [])
+  }
+
+  /** What the engine does outside the store. */
+  get external(): ExternalEffects {
+    return this.#backend.external as ExternalEffects
+  }
+
+  /** A lease as the engine sees it. */
+  async leased({ id, expiresAt, terms }: NewLease): Promise<LeasedData> {
+    const config = await this.#config()
+    const maxExpiresAt = this.now + terms.maxTtlSeconds * 1000
+    const store = this.#view()
+    return { id, data: terms.data, expiresAt, maxExpiresAt, mount: this.#mount(), config, store }
   }
 
   /** Every key of the mount's data. */
@@ -135,6 +160,28 @@ export class Mounted {
     return (await this.#store.commit(all, conditions)).committed
   }
 
+  async #begin(
+    path: string,
+    version: number | undefined,
+    terms: LeaseTerms,
+    writes: (id: string) => readonly Write[] = () => [],
+  ): Promise<PendingLease> {
+    const id = `ssh/${path}/${++this.#leases}`
+    const conditions = version === undefined ? [] : [{ key: GENERATION_KEY, is: version }]
+    const { committed } = await this.#store.commit(writes(id), conditions)
+    if (!committed) throw new Stale()
+    const expiresAt = this.now + terms.ttlSeconds * 1000
+    const abandon = async () => void this.begun.delete(id)
+    const lease = { id, expiresAt, tokenId: ALICE.tokenId, terms, abandon }
+    this.begun.set(id, lease)
+    return lease
+  }
+
+  async #config(): Promise<ConfigView> {
+    const [generation] = await this.#store.get([GENERATION_KEY])
+    return this.#cache.at(generation).view(CONFIG)
+  }
+
   #view(): StoreView {
     return new StoreView(this.#store, DATA)
   }
@@ -144,11 +191,16 @@ export class Mounted {
     path: string,
     data: ReadonlyMap<string, unknown>,
     sent: Sent,
-  ): Promise<Outcome> {
+  ): Promise<Outcome | undefined> {
     const { match, call } = await this.#call(operation, path, data, sent)
     const run = match.path.operations[operation as Exclude<Operation, 'help'>]
     if (!run) throw new PosternError('unsupported_operation')
-    return run(call)
+    try {
+      return await run(call)
+    } catch (error) {
+      if (error instanceof Stale) return undefined
+      throw error
+    }
   }
 
   async #call(
@@ -185,6 +237,7 @@ export class Mounted {
         tokenId: ALICE.tokenId,
         terms,
       }),
+      beginLease: (terms, writes) => this.#begin(path, generation?.version, terms, writes),
       hmac: (secret) => createHmac('sha256', 'key').update(secret).digest('hex'),
       allowsSudo: async (wanted, other) => this.allowsSudo(wanted, other),
       stillAllowed: () => this.stillAllowed(),

@@ -1,5 +1,7 @@
 /** The SSH secrets engine: one-time passwords, certificates, and keys on hosts (contract sections 6 and 9). */
-import type { Backend } from '../../mount/path.ts'
+import type { Clock } from '../../clock.ts'
+import type { Outcome } from '../../mount/call.ts'
+import type { Backend, LeasedData } from '../../mount/path.ts'
 import { configCaPath } from './ca/config-ca.ts'
 import { issuePath } from './ca/issue.ts'
 import { issuerPaths } from './ca/issuer-paths.ts'
@@ -10,8 +12,11 @@ import { compat2015, type Log } from './compat.ts'
 import { credsPath } from './creds.ts'
 import { configLeasePath } from './dynamic/config-lease.ts'
 import { issueKey } from './dynamic/creds.ts'
+import { externalKeys } from './dynamic/end.ts'
 import { hostPinPaths } from './dynamic/host-pins.ts'
+import { forgetUse } from './dynamic/key-use.ts'
 import { keyPath } from './dynamic/keys.ts'
+import { isKeyLease } from './dynamic/lease.ts'
 import type { RemoteHosts } from './dynamic/remote.ts'
 import { tidyPath } from './dynamic/tidy.ts'
 import { lookupPath } from './lookup.ts'
@@ -27,9 +32,18 @@ export interface SshBackendOptions {
   readonly allowInstallScripts: boolean
   /** Reaches hosts. */
   readonly remote: RemoteHosts
+  /** Under `-dev`, hosts for dynamic keys may be on this machine. */
+  readonly allowLoopback: boolean
+  readonly clock: Clock
   readonly log: Log
   /** Values for identity templates by entity id. Absent: no caller has any, and templates allow nothing. */
   readonly identityOf?: IdentityOf
+}
+
+/** What goes from the store with a lease: a password, or the record that the lease needs an admin key. */
+function revoke(lease: LeasedData): Outcome {
+  const { id, data, store } = lease
+  return isKeyLease(data) ? { writes: [forgetUse(store, data.key, id)] } : revokeOtp(lease)
 }
 
 /** The engine for all its mounts: a call brings the mount it is for. */
@@ -49,7 +63,7 @@ export function createSshBackend(options: SshBackendOptions): Backend {
       ...issuerPaths,
       rolesPath,
       rolePath({ isCompat2015, allowInstallScripts, log }),
-      credsPath(isCompat2015, issueKey),
+      credsPath(isCompat2015, issueKey(options)),
       keyPath,
       ...hostPinPaths,
       configLeasePath,
@@ -59,6 +73,7 @@ export function createSshBackend(options: SshBackendOptions): Backend {
       issuePath(identityOf),
       tidyPath,
     ],
-    revoke: revokeOtp,
+    revoke,
+    external: externalKeys(options),
   }
 }

@@ -31,7 +31,9 @@ export async function mountSsh(options: Partial<SshBackendOptions> = {}): Promis
   const backend = createSshBackend({
     allowCompat2015: true,
     allowInstallScripts: true,
+    allowLoopback: false,
     remote: noHosts,
+    clock: { now: () => 0 },
     log,
     ...options,
   })

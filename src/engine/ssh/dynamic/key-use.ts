@@ -10,13 +10,17 @@ const EMPTY = new Uint8Array(0)
 const useFolder = (keyName: string): string => `key-use/${keyName}/`
 const lastUse = (keyName: string): string => `key-used/${keyName}`
 
-/** Name of the record that says that a lease needs the key. */
-export function useOf(keyName: string, leaseId: string): string {
-  return useFolder(keyName) + leaseId
+/** The writes that go with every new lease. */
+export function noteUse(store: StoreView, keyName: string, leaseId: string): Write[] {
+  return [store.put(useFolder(keyName) + leaseId, EMPTY), touch(store, keyName)]
 }
 
-/** The write that goes with every new lease. */
-export function touch(store: StoreView, keyName: string): Write {
+/** The write that goes with the end of a lease. */
+export function forgetUse(store: StoreView, keyName: string, leaseId: string): Write {
+  return store.remove(useFolder(keyName) + leaseId)
+}
+
+function touch(store: StoreView, keyName: string): Write {
   return store.put(lastUse(keyName), EMPTY)
 }
 

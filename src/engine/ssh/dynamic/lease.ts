@@ -3,12 +3,13 @@
  * (contract 9, protocols 1.5 and 4.5). Also the way back to its host.
  */
 import type { Clock } from '../../../clock.ts'
-import { refused } from '../../../errors.ts'
+import { PosternError } from '../../../errors.ts'
 import type { ConfigView } from '../../../mount/call.ts'
 import { encodeAuthorizedKey } from '../../../ssh/authorized-keys.ts'
 import { type KnownHost, knownKeysOf, parseKnownHosts } from '../../../ssh/known-hosts.ts'
 import type { StoreView } from '../../../storage/view.ts'
 import { findRole } from '../role.ts'
+import type { LeasedKey } from './authorized-line.ts'
 import { type HostIdentity, type HostKeyPolicy, hostIdentity } from './host-identity.ts'
 import { findKey } from './keys.ts'
 import type { RemoteHost } from './remote.ts'
@@ -37,6 +38,11 @@ export interface KeyLease {
   readonly renewRewritesExpiry: boolean
 }
 
+/** Whether a lease of the mount is one on a key, and not one on a password. */
+export function isKeyLease(data: unknown): data is KeyLease {
+  return typeof (data as Partial<KeyLease>).publicKey === 'string'
+}
+
 /** The part of a role's host_keys that is about one host, as lines that name no host any more. */
 export function hostKeyLines(role: DynamicRole, address: string, port: number): string {
   return knownKeysOf(role.knownHosts, address, port)
@@ -46,19 +52,33 @@ export function hostKeyLines(role: DynamicRole, address: string, port: number): 
     .join('\n')
 }
 
-export interface Surroundings {
+/** The key as its line on the host shows it: the line ends with the lease, or when the lease can not be renewed any more. */
+export function leasedKey(
+  { publicKey, keyOptionSpecs, renewRewritesExpiry }: KeyLease,
+  lease: { readonly id: string; readonly expiresAt: number; readonly maxExpiresAt: number },
+): LeasedKey {
+  const expiresAt = renewRewritesExpiry ? lease.expiresAt : lease.maxExpiresAt
+  return { publicKey, keyOptionSpecs, leaseId: lease.id, expiresAt }
+}
+
+interface Surroundings {
   readonly config: ConfigView
   readonly store: StoreView
   readonly clock: Clock
 }
 
-/** How the lease's host is reached now. Throws when the key or a known host key is missing. */
+export interface Reached {
+  readonly host: RemoteHost
+  readonly identity: HostIdentity
+}
+
+/** How the lease's host is reached now. Throws when the admin key is gone, or a host key has to be known and is not. */
 export async function reach(
   { config, store, clock }: Surroundings,
   lease: KeyLease,
-): Promise<{ readonly host: RemoteHost; readonly identity: HostIdentity }> {
+): Promise<Reached> {
   const key = await findKey(config, lease.key)
-  if (!key) throw refused(`key ${JSON.stringify(lease.key)} not found`)
+  if (!key) throw new PosternError('refused', `key ${JSON.stringify(lease.key)} not found`)
   const { address, port } = lease
   const known = await knownHostsOf(config, lease)
   const identity = await hostIdentity(store, { address, port, clock, ...known })
