@@ -11,6 +11,7 @@ export const testPackages: readonly string[] = [
   'sshpass',
   'sudo',
   'libpam-modules',
+  'busybox',
   'curl',
   'jq',
 ]

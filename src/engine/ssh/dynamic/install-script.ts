@@ -98,9 +98,9 @@ check() {
   [ "$6" -le "$most" ] || fail "$file is larger than 1 MiB"
 }
 
-# Mode, owner and group of $1.
+# Mode and owner of $1. A group that the user is not in is lost.
 owned() {
-  ls -ldn "$1" | awk '{ print $1, $3, $4 }'
+  ls -ldn "$1" | awk '{ print $1, $3 }'
 }
 
 # Whether the file $1 holds the text $2.
@@ -170,7 +170,7 @@ else
   said=$(cp -p "$name" "$temporary" 2>&1) || fail "cannot copy $file: \${said##*: }"
   [ ! -e /sys/fs/selinux/enforce ] || chcon --reference="$name" "$temporary" 2>/dev/null
   [ "$(owned "$name")" = "$(owned "$temporary")" ] ||
-    fail "owner, group and mode of $file cannot be kept"
+    fail "owner and mode of $file cannot be kept"
   # A shell cuts line ends off, and may warn of null characters.
   { old=$(cat "$temporary" && printf x); } 2>/dev/null
   old=\${old%x}
@@ -195,11 +195,11 @@ else
   said=$({ printf '%s' "$new" | cat >"$temporary"; } 2>&1) || fail "cannot write in $folder: \${said##*: }"
   holds "$temporary" "$new" || fail "cannot write in $folder"
   check "$temporary"
-  # A crash of the host must not leave an empty file, which would lock the user out.
-  sync "$temporary" 2>/dev/null
   if [ -n "$is_new" ]; then
     [ ! -e "$name" ] && [ ! -h "$name" ]
   else
+    # A crash of the host must not leave an empty file, which would lock the user out.
+    sync "$temporary" 2>/dev/null
     holds "$name" "$old"
   fi || fail "$file is being changed by somebody else"
   case $(mv --help 2>&1) in
