@@ -173,6 +173,18 @@ test('ten that write configuration and ten that issue, without a pause, all get 
   assert.equal(new Set(data?.['keys'] as string[]).size, 201)
 })
 
+test('protocols 1.3: a fill reads generation and value in one snapshot', async () => {
+  const store = new InterposedStore(await openSqliteStore({ path: ':memory:' }))
+  await store.commit([{ key: MOUNTS, value: Buffer.from('a') }], [])
+  const snapshot = new ConfigCache(store).at(undefined)
+  const reads: (readonly string[])[] = []
+  store.afterGet = (keys) => void reads.push(keys)
+  await snapshot.get(MOUNTS, String)
+  await snapshot.get(MOUNTS, String)
+  assert.deepEqual(reads, [[GENERATION_KEY, MOUNTS]])
+  await store.close()
+})
+
 test('the cache refuses to fill an old snapshot with newer values', async () => {
   const store = await openSqliteStore({ path: ':memory:' })
   const generation = (text: string) => ({ key: GENERATION_KEY, value: Buffer.from(text) })

@@ -3,7 +3,8 @@
  * a writer that dies.
  */
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
@@ -267,6 +268,42 @@ describe('a writer that fails', () => {
     fixture(opened.file, 'DROP TRIGGER broken')
     assert.deepEqual(await opened.store.commit([{ key: 'b', value }], []), { committed: true })
     assert.deepEqual(await opened.store.list('', '', 9), ['a', 'b'])
+  })
+
+  test('protocols 1.2: a refused group that lies whole in the log does not come back with a crash', async () => {
+    await using opened = await openInFile()
+    using folder = temporaryFolder()
+    await opened.store.commit([{ key: 'a', value }], [])
+    fixture(
+      opened.file,
+      `CREATE TRIGGER full BEFORE INSERT ON entries WHEN NEW.k = 'bad' BEGIN SELECT RAISE(ABORT, 'no sync'); END`,
+    )
+    // By another process: closing a file drops the locks that SQLite holds on it in this one.
+    const copy = (name: string): string => {
+      const to = path.join(folder.path, name)
+      execFileSync('cp', [opened.file, to])
+      execFileSync('cp', [`${opened.file}-wal`, `${to}-wal`])
+      return to
+    }
+    const keysAfterCrash = (name: string): unknown[] => {
+      const db = new DatabaseSync(copy(name))
+      const rows = db.prepare('SELECT k FROM entries ORDER BY k').all()
+      db.close()
+      return rows.map((row) => row['k'])
+    }
+    // What a commit leaves behind whose sync alone failed: its pages in the log, and nobody told of them.
+    const twin = copy('twin')
+    const known = statSync(`${twin}-wal`).size
+    const db = new DatabaseSync(twin)
+    db.exec(`INSERT INTO entries VALUES ('refused', x'00', 1)`)
+    const left = path.join(folder.path, 'left')
+    writeFileSync(left, readFileSync(`${twin}-wal`).subarray(known))
+    db.close()
+    execFileSync('sh', ['-c', 'cat "$0" >> "$1"', left, `${opened.file}-wal`])
+    assert.deepEqual(keysAfterCrash('before'), ['a', 'refused'])
+
+    await assert.rejects(opened.store.commit([{ key: 'bad', value }], []), { code: 'store_failed' })
+    assert.deepEqual(keysAfterCrash('after'), ['a'])
   })
 
   test('when its thread dies, what was acknowledged is there, what was refused is not, and a new thread goes on', async () => {
