@@ -21,6 +21,12 @@ export const sshCert: Command = {
     sshFlags.validPrincipals,
     sshFlags.publicKey,
     sshFlags.privateKey,
+    {
+      name: 'extensions',
+      kind: 'text',
+      value: 'names',
+      help: "Extensions to ask for; the role's own when absent.",
+    },
     { name: 'folder', kind: 'text', value: 'path', help: 'Where the certificates are kept.' },
   ],
   description:
@@ -61,6 +67,7 @@ async function keepReady(
         publicKey,
         principals: input.text('valid-principals') ?? user,
         needs: [],
+        extensions: input.text('extensions')?.split(','),
       })
       store.write(line)
     })

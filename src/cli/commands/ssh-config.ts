@@ -6,15 +6,19 @@ import { lookUpVariable } from '../../client/environment.ts'
 import type { Command } from '../command.ts'
 import { Failure, usageFailure } from '../failure.ts'
 import type { Session } from '../session.ts'
+import { wantedExtensions } from '../ssh/certificate.ts'
 import { findProgram } from '../ssh/creds.ts'
 import { sshFlags } from '../ssh/flags.ts'
 import { namedKeyFiles } from '../ssh/key-files.ts'
 import { quoteForSsh } from '../ssh/private-folder.ts'
-import { chooseRole } from '../ssh/role.ts'
+import { chooseRole, readRole } from '../ssh/role.ts'
 import { selfCommand } from '../ssh/self.ts'
 
 /** What ssh tries by itself as long as no IdentityFile is set. */
 const DEFAULT_KEYS = ['id_rsa', 'id_ecdsa', 'id_ecdsa_sk', 'id_ed25519', 'id_ed25519_sk']
+
+/** What plain ssh, a jump host or an editor may come to need, where the role allows it. */
+const SESSIONS_NEED = ['permit-pty', 'permit-port-forwarding', 'permit-agent-forwarding']
 
 /**
  * Names that ssh may hand to the shell, inside single quotes: with none of these characters they stay one word there,
@@ -49,12 +53,14 @@ export const sshConfig: Command = {
       mode: 'ca',
       address: async () => undefined,
     })
+    const terms = (await readRole(session, mount, role))?.terms
+    const extensions = terms && wantedExtensions(SESSIONS_NEED, terms)
     const folder = path.resolve(input.text('folder') ?? defaultFolder(session, mount, role))
     // ssh puts the user on the host in the place of %r.
     const pair = `${quoteForSsh(folder).slice(0, -1)}/%r`
     const key = namedKeyFiles(session)?.privatePath
     const patterns = input.args.map(assertPattern)
-    const command = certCommand(session, { mount, role, folder })
+    const command = certCommand(session, { mount, role, folder, extensions })
     const others = patterns.length > 0 ? ['IdentitiesOnly yes'] : otherKeys(session)
     const hosts = [HARMLESS, ...(patterns.length > 0 ? patterns : ['*'])].join(',')
     const lines = [
@@ -78,10 +84,11 @@ interface Place {
   readonly mount: string
   readonly role: string
   readonly folder: string
+  readonly extensions: readonly string[] | undefined
 }
 
 /** Settings that a later run may not find in its environment stand in the command; never the token. */
-function certCommand(session: Session, { mount, role, folder }: Place): string {
+function certCommand(session: Session, { mount, role, folder, extensions }: Place): string {
   const { input, terminal } = session
   const program = findProgram(session, 'postern')
   const flags = ['valid-principals', 'public-key-path', 'private-key-path'].flatMap((flag) => {
@@ -99,6 +106,7 @@ function certCommand(session: Session, { mount, role, folder }: Place): string {
     `-mount-point=${mount}`,
     `-role=${role}`,
     `-folder=${folder}`,
+    ...(extensions === undefined ? [] : [`-extensions=${extensions.join(',')}`]),
     ...flags,
   ]
   return [...words.map(quoteWord), "'%n'", "'%r'"].join(' ')

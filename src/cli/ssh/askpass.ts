@@ -51,6 +51,10 @@ async function askPerson(terminal: Terminal, question: string): Promise<string |
   const input = new ReadStream(tty)
   try {
     return await readHiddenLine(question, input, { write: (piece) => writeSync(tty, piece) })
+  } catch {
+    // Ctrl-C is meant for all that runs here, as it is for a question of ssh itself.
+    process.kill(0, 'SIGINT')
+    return undefined
   } finally {
     input.destroy()
   }

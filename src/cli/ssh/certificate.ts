@@ -23,6 +23,8 @@ export interface Request {
   readonly needs: readonly string[]
   /** Of the role, where it was read already. */
   readonly terms?: RoleTerms | undefined
+  /** Asked for as they are; then neither needs nor terms count. */
+  readonly extensions?: readonly string[] | undefined
 }
 
 export interface Signed {
@@ -34,6 +36,7 @@ export interface Signed {
 
 /** Throws a Failure when the server refuses, or answers with a certificate for something else. */
 export async function requestCertificate(session: Session, request: Request): Promise<Signed> {
+  if (request.extensions) return await sign(session, request, request.extensions)
   if (request.terms)
     return await sign(session, request, wantedExtensions(request.needs, request.terms))
   const signed = await sign(session, request)

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
+import { userInfo } from 'node:os'
 import { Failure } from '../failure.ts'
 import type { Session } from '../session.ts'
 import type { SshWords } from './words.ts'
@@ -41,7 +42,7 @@ export async function resolveTarget(session: Session, words: SshWords): Promise<
     port,
     hasProxy: given('proxyjump') || given('proxycommand'),
     shownHost: one('hostkeyalias') ?? host,
-    knownHostsFiles: (one('userknownhostsfile') ?? '').split(' ').filter((file) => file !== ''),
+    knownHostsFiles: (one('userknownhostsfile') ?? '').split(' ').map(withHome),
     agentSocket: agentSocketOf(session, one('identityagent')),
     needs: neededExtensions(words, settings),
   }
@@ -89,13 +90,18 @@ async function readSettings(
 }
 
 function agentSocketOf({ terminal }: Session, configured: string | undefined): string | undefined {
-  const { environment, home } = terminal
+  const { environment } = terminal
   if (configured === undefined || configured === 'SSH_AUTH_SOCK') {
     return environment['SSH_AUTH_SOCK'] || undefined
   }
   if (configured === 'none') return undefined
   if (configured.startsWith('$')) return environment[configured.slice(1)] || undefined
-  return configured.replace(/^~(?=\/)/, home)
+  return withHome(configured)
+}
+
+/** ssh looks into the user database for what a tilde means, and not into the environment. */
+function withHome(file: string): string {
+  return file.replace(/^(~|%d)(?=\/)/, () => userInfo().homedir)
 }
 
 function neededExtensions(words: SshWords, settings: Map<string, string[]>): string[] {
