@@ -11,7 +11,7 @@ import { encodePrivateKey, generateKeyPair } from '../../../ssh/private-key.ts'
 import type { Log } from '../compat.ts'
 import type { Grantee } from '../creds.ts'
 import { splitNames } from '../principals.ts'
-import { failureOf, installProgram } from './host-program.ts'
+import { failureOf, installProgram, wasCut } from './host-program.ts'
 import { noteUse } from './key-use.ts'
 import { findKey } from './keys.ts'
 import { hostKeyLines, type KeyLease, leasedKey, type Reached, reach } from './lease.ts'
@@ -126,8 +126,8 @@ async function install(
   }
   const failure = failureOf(result)
   if (failure === undefined) return
-  // The built-in program installs all or nothing, if only it came to its end.
-  if (result.status !== null && data.installScript === '') await lease.abandon()
+  // The built-in program installs all or nothing, if only it comes to its end.
+  if (data.installScript === '' && !wasCut(result)) await lease.abandon()
   throw failed(failure)
 }
 

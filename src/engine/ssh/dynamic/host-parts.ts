@@ -132,7 +132,8 @@ else
   export POSTERN_FILE
   set -- su -s /bin/sh "$user" -c 'exec sh -s'
 fi
-trap 'kill "$child" 2>/dev/null; fail "it takes longer than 20 s"' TERM
+# With the status that timeout(1) gives, where it does not give it itself.
+trap 'kill "$child" 2>/dev/null; (fail "it takes longer than 20 s"); exit 124' TERM
 printf '%s\\n' "$edit" | "$@" 9>&- &
 child=$!
 wait "$child"

@@ -28,6 +28,10 @@ type Verb = 'install' | 'uninstall'
 /** One program serves so many keys of one place; with a script of the role's own: one. */
 export const MAX_KEYS = 500
 
+/** Statuses as timeout(1) and the shell give them. */
+const TIMED_OUT = 124
+const SIGNALLED = 128
+
 /** Since 7.7 sshd knows expiry-time, since 9.1 it reads a time in UTC there. */
 const FIRST_WITH_EXPIRY = [7, 7] as const
 const FIRST_WITH_UTC = [9, 1] as const
@@ -65,6 +69,11 @@ export function failureOf({ status, signal, stderr }: RemoteResult): string | un
   // All that is base64 of SSH begins so: the length of a name.
   const shown = printable(text.replace(/AAAA[A-Za-z0-9+/]{20,}={0,2}/g, '[key]'))
   return shown === '' ? `the program on the host ended with status ${status}` : shown
+}
+
+/** Whether a failed program was ended in its midst: only then the built-in one may have done some of its work. */
+export function wasCut({ status }: RemoteResult): boolean {
+  return status === null || status === TIMED_OUT || status >= SIGNALLED
 }
 
 function program(
