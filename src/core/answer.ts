@@ -54,10 +54,11 @@ function replayed(text: string): Response {
   return { ...response, envelope: { ...response.envelope, data: exact.envelope.data } }
 }
 
-function leaseShown({ lease, renewedLease }: Outcome): Outcome['renewedLease'] {
-  if (!lease) return renewedLease
-  const { renewable, ttlSeconds } = lease.terms
-  return { id: lease.id, renewable, ttlSeconds }
+function leaseShown({ lease, activatedLease, renewedLease }: Outcome): Outcome['renewedLease'] {
+  const given = lease ?? activatedLease
+  if (!given) return renewedLease
+  const { renewable, ttlSeconds } = given.terms
+  return { id: given.id, renewable, ttlSeconds }
 }
 
 /** A body outside the envelope: text where a content type is given, JSON else. */

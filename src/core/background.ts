@@ -8,7 +8,8 @@ export class Background {
   readonly #store: Store
   readonly #log: ServerLog
   readonly #running = new Set<Promise<void>>()
-  readonly #toDelete = new Set<string>()
+  /** Has failed, and is done again until it succeeds. */
+  readonly #unfinished = new Set<() => Promise<void>>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(store: Store, log: ServerLog) {
@@ -21,7 +22,7 @@ export class Background {
     this.stop()
     this.#timer = setInterval(() => {
       everySecond()
-      this.run(() => this.#deleteWaiting())
+      this.#finish()
     }, PERIOD_MS)
     this.#timer.unref()
   }
@@ -40,22 +41,34 @@ export class Background {
 
   /** Deletes keys as soon as the store takes it. */
   deleteLater(keys: readonly string[]): void {
-    for (const key of keys) this.#toDelete.add(key)
+    this.retryLater(async () => {
+      await this.#store.commit(
+        keys.map((key) => ({ key })),
+        [],
+      )
+    })
+  }
+
+  /** Does it each second until it succeeds. */
+  retryLater(work: () => Promise<void>): void {
+    this.#unfinished.add(work)
   }
 
   async settled(): Promise<void> {
     this.stop()
-    this.run(() => this.#deleteWaiting())
+    this.#finish()
     while (this.#running.size > 0) await Promise.all(this.#running)
   }
 
-  async #deleteWaiting(): Promise<void> {
-    if (this.#toDelete.size === 0) return
-    const keys = [...this.#toDelete]
-    await this.#store.commit(
-      keys.map((key) => ({ key })),
-      [],
-    )
-    for (const key of keys) this.#toDelete.delete(key)
+  #finish(): void {
+    for (const work of this.#unfinished) {
+      this.#unfinished.delete(work)
+      this.run(() =>
+        work().catch((error: unknown) => {
+          this.#unfinished.add(work)
+          throw error
+        }),
+      )
+    }
   }
 }

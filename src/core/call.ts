@@ -12,6 +12,7 @@ import { isExpired, isRootToken } from '../token/token.ts'
 import { readToken } from '../token/token-store.ts'
 import { aclOf } from './acl-cache.ts'
 import type { AuthenticatedRequest, AuthorizedRequest } from './authorize.ts'
+import { beginLease } from './begun-leases.ts'
 import type { Parts, SystemTtl } from './parts.ts'
 
 /** How old the reading of a token may be when something is signed for it. */
@@ -97,6 +98,8 @@ function buildCall(
     store: new StoreView(parts.store, dataPrefix(mount)),
     now,
     newLease: (terms) => newLease(terms, request.path, mount, token, now),
+    beginLease: (terms, writes) =>
+      beginLease(parts, source, newLease(terms, request.path, mount, token, now), writes),
     hmac: (secret) => parts.hmac(secret),
     allowsSudo: (wanted, path) => allowsSudo(source, wanted, mount.path + path),
     stillAllowed: () => stillAllowed(parts, token, now),
@@ -130,7 +133,7 @@ function callerOf(token: StoredToken, text: string, hasSudo: boolean): Caller {
 /** A mount's record is the same object for all requests of a generation. */
 const mountPoints = new WeakMap<Mount, MountPoint>()
 
-function mountPointOf(mount: Mount, system: SystemTtl): MountPoint {
+export function mountPointOf(mount: Mount, system: SystemTtl): MountPoint {
   let point = mountPoints.get(mount)
   if (!point) {
     point = makeMountPoint(mount, system)

@@ -1,21 +1,10 @@
 /** The one commit of a request, and its undoing when the answer could not be audited. */
 import { CONFIG_PREFIX, GENERATION_KEY } from '../storage/path.ts'
-import type { Condition } from '../storage/store.ts'
 import { tokenKey } from '../token/token-store.ts'
 import type { Answered } from './answer.ts'
 import type { ValidatedRequest } from './call.ts'
+import { Conflict } from './conflict.ts'
 import type { Parts } from './parts.ts'
-
-/** Something that the request relied on has changed before its commit: it starts again. */
-export class Conflict extends Error {
-  override readonly name = 'Conflict'
-  readonly failed: Condition
-
-  constructor(failed: Condition) {
-    super('a condition of the commit failed')
-    this.failed = failed
-  }
-}
 
 export function isCommitNeeded({ writes, conditions }: Answered): boolean {
   return writes.length > 0 || conditions.length > 0

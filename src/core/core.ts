@@ -58,6 +58,8 @@ export interface CoreOptions {
   readonly isDev: boolean
   readonly allowCompat2015: boolean
   readonly allowInstallScripts: boolean
+  /** Secrets engines besides `ssh`, to be mounted by their type. */
+  readonly moreEngines?: readonly Backend[]
 }
 
 export class Core {
@@ -291,6 +293,7 @@ export class Core {
         clock,
         log,
       }),
+      ...(options.moreEngines ?? []),
     ]
   }
 }

@@ -1,13 +1,14 @@
 /** Adds to an outcome what it grants: its lease, its token. The writes go into the request's one commit. */
-import { badRequest } from '../errors.ts'
 import { leaseCreation, leaseRemoval } from '../lease/lease.ts'
 import type { Outcome, TokenGrant } from '../mount/call.ts'
 import type { Condition, Write } from '../storage/store.ts'
 import type { TokenRecord } from '../token/token.ts'
-import { newAccessor, newTokenText, tokenLeaseId, USED_UP } from '../token/token.ts'
+import { newAccessor, newTokenText, tokenLeaseId } from '../token/token.ts'
 import { tokenCreation } from '../token/token-store.ts'
+import { activation } from './begun-leases.ts'
 import type { ValidatedRequest } from './call.ts'
 import type { Parts } from './parts.ts'
+import { refuseLeaseOfLastUse, secretLease } from './secret-lease.ts'
 
 export interface IssuedToken {
   readonly text: string
@@ -37,23 +38,15 @@ export function registerLease(parts: Parts, request: ValidatedRequest, outcome: 
   }
   for (const lease of outcome.endedLeases ?? []) writes.push(...leaseRemoval(lease))
   if (outcome.lease) {
-    if (request.token?.numUses === USED_UP) {
-      throw badRequest(
-        'Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.',
-      )
-    }
-    const { id, expiresAt, tokenId, terms } = outcome.lease
-    const creation = leaseCreation(id, {
-      kind: 'secret',
-      tokenId,
-      mountUuid: request.mount.uuid,
-      issuedAt: request.now,
-      expiresAt,
-      maxExpiresAt: request.now + terms.maxTtlSeconds * 1000,
-      renewable: terms.renewable,
-      data: terms.data,
-    })
+    refuseLeaseOfLastUse(request.token)
+    const record = secretLease(outcome.lease, request.mount, request.now)
+    const creation = leaseCreation(outcome.lease.id, record)
     add({ writes: creation.writes, conditions: [creation.condition] })
+  }
+  if (outcome.activatedLease) {
+    const active = activation(outcome.activatedLease)
+    writes.push(...active.writes)
+    conditions.push(active.condition)
   }
   const token = outcome.token && newToken(parts, outcome.token, request.now)
   if (token) add(tokenWrites(token))

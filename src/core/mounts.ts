@@ -15,10 +15,19 @@ export async function currentConfig(store: Store, cache: ConfigCache): Promise<C
 }
 
 export async function currentMounts(store: Store, cache: ConfigCache): Promise<MountTable> {
+  return (await currentState(store, cache)).mounts
+}
+
+/** Mounts and configuration of one generation. */
+export async function currentState(
+  store: Store,
+  cache: ConfigCache,
+): Promise<{ readonly config: ConfigSnapshot; readonly mounts: MountTable }> {
   for (;;) {
     try {
       const config = await currentConfig(store, cache)
-      return (await config.get(MOUNTS_KEY, MountTable.decode)) ?? new MountTable([])
+      const mounts = (await config.get(MOUNTS_KEY, MountTable.decode)) ?? new MountTable([])
+      return { config, mounts }
     } catch (error) {
       if (!(error instanceof StaleGeneration)) throw error
     }

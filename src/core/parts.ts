@@ -2,6 +2,7 @@
 
 import type { AuditRecord } from '../audit/record.ts'
 import type { Clock } from '../clock.ts'
+import type { EngineOf } from '../lease/external/engine.ts'
 import type { Backend } from '../mount/path.ts'
 import type { Router } from '../mount/router.ts'
 import type { Entry, Store } from '../storage/store.ts'
@@ -52,4 +53,8 @@ export interface Parts {
   inBackground(work: () => Promise<void>): void
   /** Keeps trying to delete what could not be undone at once. */
   undoLater(keys: readonly string[]): void
+  /** Keeps trying what failed at first. */
+  retryLater(work: () => Promise<void>): void
+  /** Leases whose end needs work outside the store. */
+  readonly leases: { readonly engineOf: EngineOf; endDue(leaseIds: readonly string[]): void }
 }

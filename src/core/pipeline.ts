@@ -18,9 +18,11 @@ import {
   route,
   runOf,
 } from './authorize.ts'
+import { releaseBegun } from './begun-leases.ts'
 import { operationOf, validateFields } from './call.ts'
-import { Conflict, changesConfig, commitRequest, isCommitNeeded, undoIssue } from './commit.ts'
+import { changesConfig, commitRequest, isCommitNeeded, undoIssue } from './commit.ts'
 import { StaleGeneration } from './config-cache.ts'
+import { Conflict } from './conflict.ts'
 import { helpOutcome } from './help.ts'
 import { registerLease } from './issue.ts'
 import type { Parts } from './parts.ts'
@@ -104,6 +106,7 @@ export class Pipeline {
       try {
         return await this.#run(attempt)
       } catch (error) {
+        await releaseBegun(this.#parts, attempt.reached.request)
         if (error instanceof StaleGeneration || error instanceof Conflict) continue
         throw await this.#fail(attempt, error)
       }

@@ -21,7 +21,7 @@ export async function finishRestore(
   for await (const key of keysUnder(store, LEASE_PREFIX)) {
     const id = key.slice(LEASE_PREFIX.length)
     const lease = await readLease(store, id)
-    if (lease?.kind === 'secret') await revocation.revokeLease(id)
+    if (lease?.kind === 'secret') await revocation.endSoon(id)
   }
   for await (const key of keysUnder(store, TOKEN_PREFIX)) {
     const id = key.slice(TOKEN_PREFIX.length)

@@ -1,13 +1,13 @@
 /** How leases and tokens are ended, put together: each knows the other only through here. */
 
 import { cubbyholeFolder } from '../engine/cubbyhole/backend.ts'
-import { inBatches } from '../lease/batch.ts'
+import type { LeaseEnder } from '../lease/external/ender.ts'
 import type { StoredLease } from '../lease/lease.ts'
 import { heldPrefix, leaseRemoval } from '../lease/lease.ts'
-import { type LeaseEnds, revokeLease, revokePrefix } from '../lease/revoke.ts'
+import { idsOf, type LeaseEnds, revokeAll, revokeLease, revokePrefix } from '../lease/revoke.ts'
 import type { Outcome } from '../mount/call.ts'
-import type { Store, Write } from '../storage/store.ts'
-import { keysUnder, StoreView } from '../storage/view.ts'
+import type { Write } from '../storage/store.ts'
+import { keysUnder } from '../storage/view.ts'
 import {
   resumeRevocations,
   revokeTokenAlone,
@@ -16,14 +16,11 @@ import {
 } from '../token/revoke.ts'
 import { type TokenRecord, tokenLeaseId } from '../token/token.ts'
 import { dataPrefix } from './call.ts'
-import type { ConfigCache } from './config-cache.ts'
-import { currentMounts, deleteUnder, removeMount } from './mounts.ts'
-import type { RoutedBackend } from './parts.ts'
+import { type EngineParts, leasedData } from './lease-engines.ts'
+import { currentMounts, currentState, deleteUnder, removeMount } from './mounts.ts'
 
-export interface RevocationParts {
-  readonly store: Store
-  readonly cache: ConfigCache
-  readonly backends: ReadonlyMap<string, RoutedBackend>
+export interface RevocationParts extends EngineParts {
+  readonly ender: LeaseEnder
 }
 
 export class Revocation {
@@ -37,6 +34,7 @@ export class Revocation {
       endSecret: (lease) => this.#endSecret(lease),
       revokeToken: (tokenId, dueBy) =>
         revokeTokenTree(this.#parts.store, this.#holdings, tokenId, dueBy),
+      endOutside: (ids, force) => this.#endOutside(ids, force),
     }
     this.#holdings = {
       revokeHeldLeases: (tokenId) => this.#revokeHeldLeases(tokenId),
@@ -56,6 +54,11 @@ export class Revocation {
 
   revokeLease(id: string): Promise<void> {
     return revokeLease(this.#parts.store, this.#ends, id)
+  }
+
+  /** The same, but what has to be ended outside the store is made due and not waited for. */
+  endSoon(id: string): Promise<void> {
+    return revokeLease(this.#parts.store, this.#endsSoon(), id)
   }
 
   /** Ends a lease that is due by this time, in milliseconds since the epoch; one that was renewed meanwhile stays. */
@@ -87,21 +90,29 @@ export class Revocation {
 
   async #endSecret(lease: StoredLease): Promise<Outcome | undefined> {
     const { store, cache, backends } = this.#parts
-    const mount = (await currentMounts(store, cache)).byUuid(lease.mountUuid)
+    const { config, mounts } = await currentState(store, cache)
+    const mount = mounts.byUuid(lease.mountUuid)
     const revoke = mount && backends.get(mount.type)?.backend.revoke
     if (!mount || !revoke) return undefined
-    return revoke({
-      id: lease.id,
-      data: lease.data,
-      store: new StoreView(store, dataPrefix(mount)),
-    })
+    return revoke(leasedData(this.#parts, mount, lease, config))
   }
 
+  async #endOutside(ids: readonly string[], force: boolean): Promise<void> {
+    const { ender } = this.#parts
+    if (force) return ender.endOrDrop(ids)
+    const failure = (await ender.endNow(ids)).find((result) => result !== undefined)
+    if (failure) throw failure
+  }
+
+  #endsSoon(): LeaseEnds {
+    return { ...this.#ends, endOutside: (ids) => this.#parts.ender.retire(ids) }
+  }
+
+  /** A token goes at once: no host keeps it waiting. */
   async #revokeHeldLeases(tokenId: string): Promise<void> {
+    const { store } = this.#parts
     const prefix = heldPrefix(tokenId)
-    await inBatches(keysUnder(this.#parts.store, prefix), (key) =>
-      this.revokeLease(key.slice(prefix.length)),
-    )
+    await revokeAll(store, this.#endsSoon(), idsOf(keysUnder(store, prefix), prefix))
   }
 
   async #removeCubbyhole(tokenId: string): Promise<void> {

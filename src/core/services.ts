@@ -1,6 +1,7 @@
 /** What the sys backend and the token method are given of the core. */
 import type { TokenServices } from '../auth/token/services.ts'
 import { badRequest, PosternError } from '../errors.ts'
+import { renewOutside } from '../lease/external/renew.ts'
 import type { Call } from '../mount/call.ts'
 import type { Mount } from '../mount/mount-table.ts'
 import { judgedPath } from '../mount/router.ts'
@@ -39,8 +40,8 @@ interface SysParts {
   firstRecords(hmac: (secret: string) => string): { writes: readonly Write[]; rootToken: string }
 }
 
-/** Types that may be mounted; the others are always there. */
-const SECRETS_ENGINES = ['ssh']
+/** Types that are always there: others may be mounted. */
+const BUILT_IN = ['system', 'token', 'cubbyhole']
 const AUTH_METHODS: readonly string[] = []
 
 export function sysServices(options: SysParts): SysServices {
@@ -67,11 +68,13 @@ export function sysServices(options: SysParts): SysServices {
     leases: {
       revoke: (id) => revocation.revokeLease(id),
       revokePrefix: (prefix, force) => revocation.revokePrefix(prefix, force),
+      renewOutside: (id, expiresAt, now) =>
+        renewOutside(parts.leases.engineOf, store, id, { expiresAt, now }),
       inBackground: (work) => background.run(work),
     },
     hmac: parts.hmac,
     firstRecords: (barrier: Barrier) => options.firstRecords((secret) => barrier.hmac(secret)),
-    mountTypes: (mountClass) => (mountClass === 'secret' ? SECRETS_ENGINES : AUTH_METHODS),
+    mountTypes: (mountClass) => (mountClass === 'secret' ? secretsEngines(parts) : AUTH_METHODS),
     checkMountOptions: (_type, mountOptions) => checkCompat(mountOptions, server.allowsCompat2015),
     mountTable: () => currentMounts(store, cache),
     emptyMount: (uuid) => revocation.emptyMount(uuid),
@@ -88,6 +91,10 @@ export function sysServices(options: SysParts): SysServices {
     openApi: (call) => openApi(parts, call),
     inFlight: () => inFlightView(parts, options.inFlight),
   }
+}
+
+function secretsEngines({ backends }: Parts): string[] {
+  return [...backends.keys()].filter((type) => !BUILT_IN.includes(type))
 }
 
 function checkCompat(options: ReadonlyMap<string, string>, isAllowed: boolean): void {

@@ -5,7 +5,7 @@
 import type { Clock } from '../clock.ts'
 import type { Store } from '../storage/store.ts'
 import { inBatches } from './batch.ts'
-import { EXPIRY_PREFIX, parseExpiryKey, readLease } from './lease.ts'
+import { dueAt, EXPIRY_PREFIX, parseExpiryKey, readLease } from './lease.ts'
 
 /** How often the store is asked for due leases. */
 const PERIOD_MS = 1000
@@ -16,6 +16,12 @@ export interface ExpirationOptions {
   readonly clock: Clock
   /** Ends a lease that is due by this time, in milliseconds since the epoch. */
   readonly expire: (leaseId: string, dueBy: number) => Promise<void>
+  /** Ends leases whose end needs work outside the store; nobody waits for it. */
+  readonly external: {
+    /** It will be ended, or is just being ended. */
+    isQueued(leaseId: string): boolean
+    endDue(leaseIds: readonly string[]): void
+  }
   /** A lease that could not be ended: it stays due and is tried again after a pause. */
   readonly onFailure: (leaseId: string, error: unknown) => void
 }
@@ -48,24 +54,28 @@ export class Expiration {
 
   /** Ends every lease that is due now. */
   async sweep(): Promise<void> {
-    const { store, clock } = this.#options
+    const { store, clock, external } = this.#options
     for (let after = ''; ; ) {
       const keys = await store.list(EXPIRY_PREFIX, after, PAGE)
       const due = keys.filter((key) => parseExpiryKey(key).expiresAt <= clock.now())
-      await inBatches(due, (key) => this.#end(key))
+      const outside: string[] = []
+      await inBatches(due, (key) => this.#end(key, outside))
+      if (outside.length > 0) external.endDue(outside)
       if (due.length < PAGE) return
       after = due[due.length - 1] as string
     }
   }
 
-  async #end(key: string): Promise<void> {
-    const { store, clock, expire, onFailure } = this.#options
+  async #end(key: string, outside: string[]): Promise<void> {
+    const { store, clock, expire, external, onFailure } = this.#options
     const { id, expiresAt } = parseExpiryKey(key)
+    if (external.isQueued(id)) return
     if ((this.#retryAt.get(key) ?? 0) > clock.now()) return
     try {
       const lease = await readLease(store, id)
       // An index entry without its lease, or of another end, is left over from nothing we write: drop it.
-      if (lease === undefined || lease.expiresAt !== expiresAt) await store.commit([{ key }], [])
+      if (lease === undefined || dueAt(lease) !== expiresAt) await store.commit([{ key }], [])
+      else if (lease.external) outside.push(id)
       else await expire(id, expiresAt)
       this.#retryAt.delete(key)
     } catch (error) {

@@ -1,9 +1,33 @@
 /**
  * A lease as it is stored: what ends, when, and what to do then. Its keys: `lease/<id>` (the record),
- * `exp/<time>/<id>` (due order), `held/<token>/<id>` (what dies with a token).
+ * `exp/<time>/<id>` (due order), `held/<token>/<id>` (what dies with a token), `irrevocable/<id>` (could not be ended).
  */
 import type { Condition, Entry, Store, Write } from '../storage/store.ts'
 import { decodeRecord, encodeRecord } from '../storage/view.ts'
+
+/** Who works at a lease outside the store: nobody else may until then (protocols 1.6). */
+export interface Claim {
+  /** Random: finishing the work asks for it. */
+  readonly id: string
+  /** The process. */
+  readonly owner: string
+  /** Milliseconds since the epoch. */
+  readonly until: number
+}
+
+/** How it stands with a lease whose end needs work outside the store (protocols 1.5). */
+export interface ExternalState {
+  readonly state: 'pending' | 'active'
+  /** Where it stands in `exp/`, in milliseconds since the epoch: its end, the next try, or the end of a claim. */
+  readonly dueAt: number
+  /** Nothing but its end may happen to it any more. */
+  readonly ending?: true
+  readonly claim?: Claim
+  /** Failed tries to end it. */
+  readonly tries?: number
+  /** Printable, and short. */
+  readonly lastError?: string
+}
 
 export interface LeaseRecord {
   /** A `token` lease ends its token (storage id in `tokenId`); a `secret` lease belongs to the token. */
@@ -21,6 +45,8 @@ export interface LeaseRecord {
   readonly renewable: boolean
   /** The engine's own, sealed with the record. */
   readonly data?: unknown
+  /** Absent where the end is a commit and nothing more. */
+  readonly external?: ExternalState
 }
 
 export interface StoredLease extends LeaseRecord {
@@ -30,6 +56,7 @@ export interface StoredLease extends LeaseRecord {
 
 export const LEASE_PREFIX = 'lease/'
 export const EXPIRY_PREFIX = 'exp/'
+export const IRREVOCABLE_PREFIX = 'irrevocable/'
 
 const EMPTY = new Uint8Array(0)
 const TIME_DIGITS = 12
@@ -50,6 +77,11 @@ export function parseExpiryKey(key: string): { expiresAt: number; id: string } {
   }
 }
 
+/** When the lease is looked at, in milliseconds since the epoch. */
+export function dueAt(lease: Pick<LeaseRecord, 'expiresAt' | 'external'>): number {
+  return lease.external?.dueAt ?? lease.expiresAt
+}
+
 /** The writes that store a new lease; its id must not be there yet. */
 export function leaseCreation(
   id: string,
@@ -57,7 +89,7 @@ export function leaseCreation(
 ): { writes: Write[]; condition: Condition } {
   const writes: Write[] = [
     { key: leaseKey(id), value: encodeRecord(record) },
-    { key: expiryKey(record.expiresAt, id), value: EMPTY },
+    { key: expiryKey(dueAt(record), id), value: EMPTY },
   ]
   if (record.kind === 'secret') {
     writes.push({ key: heldPrefix(record.tokenId) + id, value: EMPTY })
@@ -66,12 +98,16 @@ export function leaseCreation(
 }
 
 /** The writes that remove a lease. */
-export function leaseRemoval(lease: Pick<StoredLease, 'id' | 'expiresAt' | 'tokenId'>): Write[] {
-  return [
+export function leaseRemoval(
+  lease: Pick<StoredLease, 'id' | 'expiresAt' | 'tokenId' | 'external'>,
+): Write[] {
+  const writes: Write[] = [
     { key: leaseKey(lease.id) },
-    { key: expiryKey(lease.expiresAt, lease.id) },
+    { key: expiryKey(dueAt(lease), lease.id) },
     { key: heldPrefix(lease.tokenId) + lease.id },
   ]
+  if (lease.external) writes.push({ key: IRREVOCABLE_PREFIX + lease.id })
+  return writes
 }
 
 /** The life that a lease was granted with, in milliseconds, however often it was renewed. */
@@ -81,13 +117,17 @@ export function leasePeriodMs({ periodMs, expiresAt, issuedAt }: LeaseRecord): n
 
 /** The writes that move a lease's end. */
 export function leaseRenewal(lease: StoredLease, expiresAt: number, now: number): Write[] {
+  return leaseChange(lease, { expiresAt, lastRenewedAt: now, periodMs: leasePeriodMs(lease) })
+}
+
+/** The writes that change a lease, and its place among the due. */
+export function leaseChange(lease: StoredLease, changes: Partial<LeaseRecord>): Write[] {
   const { id, version: _version, ...record } = lease
-  const renewed = { ...record, expiresAt, lastRenewedAt: now, periodMs: leasePeriodMs(lease) }
-  return [
-    { key: leaseKey(id), value: encodeRecord(renewed) },
-    { key: expiryKey(lease.expiresAt, id) },
-    { key: expiryKey(expiresAt, id), value: EMPTY },
-  ]
+  const changed: LeaseRecord = { ...record, ...changes }
+  const writes: Write[] = [{ key: leaseKey(id), value: encodeRecord(changed) }]
+  if (dueAt(changed) !== dueAt(lease)) writes.push({ key: expiryKey(dueAt(lease), id) })
+  writes.push({ key: expiryKey(dueAt(changed), id), value: EMPTY })
+  return writes
 }
 
 export async function readLease(store: Store, id: string): Promise<StoredLease | undefined> {
@@ -95,6 +135,15 @@ export async function readLease(store: Store, id: string): Promise<StoredLease |
   if (!/^[\x20-\x7e]{1,1024}$/.test(id)) return undefined
   const [entry] = await store.get([leaseKey(id)])
   return entry && decodeLease(id, entry)
+}
+
+/** The same for many, from one snapshot. */
+export async function readLeases(
+  store: Store,
+  ids: readonly string[],
+): Promise<(StoredLease | undefined)[]> {
+  const entries = await store.get(ids.map(leaseKey))
+  return entries.map((entry, at) => entry && decodeLease(ids[at] as string, entry))
 }
 
 function decodeLease(id: string, entry: Entry): StoredLease {

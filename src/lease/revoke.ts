@@ -12,6 +12,8 @@ export interface LeaseEnds {
   endSecret(lease: StoredLease): Promise<Outcome | undefined>
   /** Spares a token that does not end by this time. */
   revokeToken(tokenId: string, dueBy: number): Promise<void>
+  /** Takes care of leases whose end needs work outside the store. */
+  endOutside(ids: readonly string[], force: boolean): Promise<void>
 }
 
 export interface RevokeOptions {
@@ -31,6 +33,7 @@ export async function revokeLease(
   for (;;) {
     const lease = await readLease(store, id)
     if (!lease || lease.expiresAt > dueBy) return
+    if (lease.external) return ends.endOutside([id], force)
     if (lease.kind === 'token') return ends.revokeToken(lease.tokenId, dueBy)
     const end = await endOf(lease, ends, force)
     const result = await store.commit(
@@ -60,7 +63,30 @@ export async function revokePrefix(
 ): Promise<void> {
   const folder = prefix.endsWith('/') || prefix === '' ? prefix : `${prefix}/`
   if (folder !== prefix) await revokeLease(store, ends, prefix, { force })
-  await inBatches(keysUnder(store, LEASE_PREFIX + folder), (key) =>
-    revokeLease(store, ends, key.slice(LEASE_PREFIX.length), { force }),
-  )
+  const prefixed = keysUnder(store, LEASE_PREFIX + folder)
+  await revokeAll(store, ends, idsOf(prefixed, LEASE_PREFIX), force)
+}
+
+/** Ends all these; what has to be ended outside the store is handed over together. */
+export async function revokeAll(
+  store: Store,
+  ends: LeaseEnds,
+  ids: AsyncIterable<string>,
+  force = false,
+): Promise<void> {
+  const outside: string[] = []
+  const collecting: LeaseEnds = {
+    ...ends,
+    endOutside: async (found) => void outside.push(...found),
+  }
+  try {
+    await inBatches(ids, (id) => revokeLease(store, collecting, id, { force }))
+  } finally {
+    if (outside.length > 0) await ends.endOutside(outside, force)
+  }
+}
+
+/** The lease ids in keys of an index. */
+export async function* idsOf(keys: AsyncIterable<string>, prefix: string): AsyncGenerator<string> {
+  for await (const key of keys) yield key.slice(prefix.length)
 }

@@ -1,11 +1,19 @@
 /** sys/leases/* and the older sys/renew, sys/revoke*: leases by id and by prefix (contract 2.5, Decision 11). */
 import { rfc3339 } from '../clock.ts'
 import { badRequest, PosternError } from '../errors.ts'
-import { LEASE_PREFIX, leaseKey, leasePeriodMs, leaseRenewal, readLease } from '../lease/lease.ts'
+import {
+  LEASE_PREFIX,
+  leaseKey,
+  leasePeriodMs,
+  leaseRenewal,
+  readLease,
+  type StoredLease,
+} from '../lease/lease.ts'
 import type { Call, Outcome } from '../mount/call.ts'
 import type { Path } from '../mount/path.ts'
 import { declarePath } from '../mount/path.ts'
-import { childrenOf, keysUnder } from '../storage/view.ts'
+import { childrenOf } from '../storage/view.ts'
+import { leaseCountPaths } from './lease-counts.ts'
 import type { SysServices } from './services.ts'
 
 const leaseFields = {
@@ -58,42 +66,9 @@ export function leasePaths(services: SysServices): Path[] {
     ...['leases/revoke-force/:prefix*', 'revoke-force/:prefix*'].map((pattern) =>
       prefixPath(services, pattern, true),
     ),
-    declarePath({
-      pattern: 'leases/tidy',
-      fields: {},
-      operations: { update: () => ({ status: 202, warnings: [TIDY_WARNING] }) },
-      synopsis: 'Does nothing: there is nothing to tidy.',
-      description: 'Leases and what they stand for are written and removed together.',
-    }),
-    declarePath({
-      pattern: 'leases/count',
-      fields: {
-        type: {
-          type: 'string',
-          description: '"irrevocable" counts those that could not be ended.',
-        },
-      },
-      operations: { read: (call) => count(services, call, call.fields.type) },
-      synopsis: 'Counts the leases.',
-      description: 'All, and by mount.',
-    }),
-    declarePath({
-      pattern: 'leases',
-      fields: {
-        type: { type: 'string', description: '"irrevocable".' },
-        limit: { type: 'string', description: 'Not used.' },
-      },
-      operations: { read: () => ({ data: { lease_count: 0, leases: [] } }) },
-      sudo: 'all',
-      synopsis: 'Lists the leases that could not be ended.',
-      description:
-        'No lease of this server depends on another machine, so that every one can be ended.',
-    }),
+    ...leaseCountPaths(services),
   ]
 }
-
-const TIDY_WARNING =
-  'Nothing to do: leases and what they stand for are written and removed together, so nothing is left over.'
 
 async function lookUp(services: SysServices, id: string, now: number): Promise<Outcome> {
   if (id === '') throw badRequest('lease_id must be specified')
@@ -130,6 +105,7 @@ function renewPath(services: SysServices, pattern: string): Path {
     pattern,
     fields: leaseFields,
     operations: { update: (call) => renew(services, call) },
+    actsItself: true,
     synopsis: 'Renews a lease.',
     description:
       'Moves the end of a renewable lease, at most to the longest life of its mount. For the token that it was issued to; others need sudo.',
@@ -149,6 +125,7 @@ async function renew(services: SysServices, call: LeaseCall): Promise<Outcome> {
   }
   const wanted = call.fields.increment || Math.round(leasePeriodMs(lease) / 1000)
   const expiresAt = Math.min(call.now + wanted * 1000, lease.maxExpiresAt)
+  if (lease.external) return renewOutside(services, lease, expiresAt, call.now)
   return {
     writes: leaseRenewal(lease, expiresAt, call.now),
     conditions: [{ key: leaseKey(lease.id), is: lease.version }],
@@ -158,6 +135,19 @@ async function renew(services: SysServices, call: LeaseCall): Promise<Outcome> {
       renewable: true,
     },
   }
+}
+
+/** Not by the outcome: the other side is told first, and what it answers is stored at once (protocols 1.6). */
+async function renewOutside(
+  services: SysServices,
+  { id }: StoredLease,
+  expiresAt: number,
+  now: number,
+): Promise<Outcome> {
+  const isRenewed = await services.leases.renewOutside(id, expiresAt, now)
+  if (!isRenewed) throw badRequest('lease not found')
+  const ttlSeconds = Math.floor((expiresAt - now) / 1000)
+  return { renewedLease: { id, ttlSeconds, renewable: true } }
 }
 
 function revokePath(services: SysServices, pattern: string): Path {
@@ -207,19 +197,4 @@ async function finish(
     return {}
   }
   return { status: 202, afterwards: () => Promise.resolve(services.leases.inBackground(work)) }
-}
-
-async function count(services: SysServices, call: Call, type: string): Promise<Outcome> {
-  const table = await services.mountTable(call)
-  const counts = new Map<string, number>()
-  let total = 0
-  if (type !== 'irrevocable') {
-    for await (const key of keysUnder(services.store, LEASE_PREFIX)) {
-      const id = key.slice(LEASE_PREFIX.length)
-      const mount = table.route(id)?.mount.path ?? id.slice(0, id.indexOf('/') + 1)
-      counts.set(mount, (counts.get(mount) ?? 0) + 1)
-      total++
-    }
-  }
-  return { data: { counts: Object.fromEntries(counts), lease_count: total } }
 }

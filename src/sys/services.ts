@@ -65,6 +65,11 @@ export interface ServerFacts {
 export interface LeaseServices {
   revoke(id: string): Promise<void>
   revokePrefix(prefix: string, force: boolean): Promise<void>
+  /**
+   * Renews a lease whose end needs work outside the store. False when it is at its end, or somebody works at it; rejects
+   * when the engine refuses.
+   */
+  renewOutside(id: string, expiresAt: number, now: number): Promise<boolean>
   /** Runs it after the answer; failures go to the log. */
   inBackground(work: () => Promise<void>): void
 }

@@ -57,6 +57,7 @@ async function start() {
       if (lease) await store.commit(leaseRemoval(lease), [])
       ended.push(id)
     },
+    external: { isQueued: () => false, endDue: () => {} },
     onFailure: (id) => failures.push(id),
   })
   const breakDown = (broken: boolean) => {

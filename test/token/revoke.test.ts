@@ -190,6 +190,7 @@ describe('the end of a lease', () => {
   const ends: LeaseEnds = {
     endSecret: () => Promise.resolve({ writes: [{ key: 'data/m/x' }] }),
     revokeToken: () => Promise.reject(new Error('no token here')),
+    endOutside: () => Promise.reject(new Error('nothing outside here')),
   }
   const broken: LeaseEnds = { ...ends, endSecret: () => Promise.reject(new Error('engine down')) }
 

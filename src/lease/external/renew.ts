@@ -1,0 +1,52 @@
+/** Renewing a lease that stands for something outside the store: claimed first, so that it is not ended meanwhile (protocols 1.6). */
+import type { Store } from '../../storage/store.ts'
+import { leasePeriodMs, type StoredLease } from '../lease.ts'
+import { changeLease, isClaimed, movedTo, newClaim } from './claim.ts'
+import type { EngineOf } from './engine.ts'
+
+interface Renewal {
+  readonly expiresAt: number
+  readonly now: number
+}
+
+/** False when the lease is not active, is at its end, or somebody works at it. Rejects when the engine refuses. */
+export async function renewOutside(
+  engineOf: EngineOf,
+  store: Store,
+  id: string,
+  { expiresAt, now }: Renewal,
+): Promise<boolean> {
+  const claim = newClaim(now)
+  let lease: StoredLease | undefined
+  const isOurs = await changeLease(store, id, (read, external) => {
+    if (external.state !== 'active' || external.ending || isClaimed(external, now)) return undefined
+    if (read.expiresAt <= now) return undefined
+    lease = read
+    return movedTo(read, { ...external, claim })
+  })
+  if (!isOurs || !lease) return false
+  let renewed: { readonly data: unknown } | undefined
+  try {
+    const engine = await engineOf(lease.mountUuid)
+    renewed = await engine?.renew?.(lease, expiresAt)
+  } catch (error) {
+    await giveBack(store, id, claim.id, now)
+    throw error
+  }
+  const isRenewed = await changeLease(store, id, (read, external) => {
+    if (external.claim?.id !== claim.id || external.ending) return undefined
+    const life = { expiresAt, lastRenewedAt: now, periodMs: leasePeriodMs(read) }
+    return movedTo(read, { state: 'active', dueAt: expiresAt }, { ...life, ...renewed })
+  })
+  if (!isRenewed) await giveBack(store, id, claim.id, now)
+  return isRenewed
+}
+
+/** The lease is as it was; one that was revoked meanwhile is due. */
+async function giveBack(store: Store, id: string, claimId: string, now: number): Promise<void> {
+  await changeLease(store, id, (lease, { claim, ...external }) =>
+    claim?.id === claimId
+      ? movedTo(lease, { ...external, dueAt: external.ending ? now : lease.expiresAt })
+      : undefined,
+  )
+}
