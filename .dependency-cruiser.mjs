@@ -63,13 +63,13 @@ const layers = [
   { name: 'client', from: '^src/client/', may: [] },
   {
     name: 'cli',
-    from: '^src/cli/(?!commands/(server|operator-backup)[.]ts$)',
+    from: '^src/cli/(?!commands/(server/run-server|operator/backup)[.]ts$)',
     own: 'src/cli/',
     may: ['src/(client|ssh|hcl)/'],
   },
   {
     name: 'cli-server',
-    from: '^src/cli/commands/(server|operator-backup)[.]ts$',
+    from: '^src/cli/commands/(server/run-server|operator/backup)[.]ts$',
     own: 'src/cli/',
     may: ['src/(client|ssh|hcl|config)/', 'src/index[.]ts'],
   },

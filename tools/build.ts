@@ -1,6 +1,6 @@
 /**
- * `npm run build`: the two programs as one file each in `dist/`, with every package inside; beside them each worker as a
- * file of its own, and `ssh2`, which most servers never load. `bin/` starts them with Node's compile cache.
+ * `npm run build`: the programs in `dist/`, with every package inside: `postern` without and with its server, `postern-host`
+ * as one file to copy; beside them workers and `ssh2`. `bin/` starts them with Node's compile cache.
  */
 import { readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
@@ -9,17 +9,14 @@ import { type BuildOptions, build, type Plugin } from 'esbuild'
 const root = path.resolve(import.meta.dirname, '..')
 process.chdir(root)
 
-const entryPoints = [
-  { in: 'src/cli/main.ts', out: 'postern' },
-  { in: 'src/host/main.ts', out: 'postern-host' },
-  { in: 'src/storage/sqlite-worker.ts', out: 'sqlite-worker' },
-]
+/** Started by address, so files of their own. */
+const WORKERS = ['sqlite-worker']
 
 const WORKER_URL = /new URL\('\.\/([a-z-]+)\.ts', import\.meta\.url\)/g
 
 /**
  * A worker is named by the address of its source beside the file that starts it; all bundles lie in one
- * folder, so there the same name with `.js` finds it. A worker that is not built stops the build.
+ * folder, so there the same name with `.cjs` finds it. A worker that is not built stops the build.
  */
 const workerAddresses: Plugin = {
   name: 'worker-addresses',
@@ -27,13 +24,25 @@ const workerAddresses: Plugin = {
     onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path: file }) => {
       const source = readFileSync(file, 'utf8')
       const contents = source.replace(WORKER_URL, (_, worker: string) => {
-        if (!entryPoints.some(({ out }) => out === worker)) {
+        if (!WORKERS.includes(worker)) {
           throw new Error(`${file} starts ${worker}.ts, which is no entry point of tools/build.ts`)
         }
-        return `new URL('./${worker}.js', import.meta.url)`
+        return `require('node:url').pathToFileURL(require('node:path').join(__dirname, '${worker}.cjs'))`
       })
       return { contents, loader: 'ts' }
     })
+  },
+}
+
+/** The commands that start or open a server's store find its code beside them; the others never read it. */
+const serverApart: Plugin = {
+  name: 'server-apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/(run-server|index)\.ts$/ }, ({ importer, kind }) =>
+      kind === 'dynamic-import' && importer.includes('/cli/commands/')
+        ? { path: './server.cjs', external: true }
+        : undefined,
+    )
   },
 }
 
@@ -46,7 +55,6 @@ const ssh2Apart: Plugin = {
 }
 
 const shared: BuildOptions = {
-  outdir: 'dist',
   bundle: true,
   platform: 'node',
   target: 'node24',
@@ -56,22 +64,47 @@ const shared: BuildOptions = {
 }
 
 rmSync('dist', { recursive: true, force: true })
+const commonJs: BuildOptions = {
+  ...shared,
+  outdir: 'dist',
+  format: 'cjs',
+  outExtension: { '.js': '.cjs' },
+}
+const plugins = [workerAddresses, ssh2Apart]
+await build({
+  ...commonJs,
+  entryPoints: [{ in: 'src/cli/main.ts', out: 'postern' }],
+  plugins: [...plugins, serverApart],
+})
 await build({
   ...shared,
-  entryPoints,
+  format: 'cjs',
+  stdin: {
+    contents: `export * from './src/cli/commands/server/run-server.ts'; export * from './src/index.ts'`,
+    resolveDir: root,
+  },
+  outfile: 'dist/server.cjs',
+  plugins,
+})
+await build({
+  ...commonJs,
+  entryPoints: WORKERS.map((worker) => `src/storage/${worker}.ts`),
+  plugins,
+})
+await build({
+  ...shared,
+  entryPoints: [{ in: 'src/host/main.ts', out: 'postern-host' }],
+  outdir: 'dist',
   format: 'esm',
-  plugins: [workerAddresses, ssh2Apart],
+  plugins,
   // Packages in CommonJS call require, which a module in ESM format does not have by itself.
   banner: {
     js: "import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);",
   },
 })
 await build({
-  ...shared,
+  ...commonJs,
   entryPoints: ['ssh2'],
-  // It uses __dirname, which only CommonJS has.
-  format: 'cjs',
-  outExtension: { '.js': '.cjs' },
   // It asks for its compiled parts, and goes on when there are none.
   external: ['cpu-features', '*.node'],
 })

@@ -67,6 +67,11 @@ export const commonFlags: readonly Flag[] = [
     value: 'table|json|yaml|raw',
     help: 'Form of the output (POSTERN_FORMAT).',
   },
+  {
+    name: 'output-curl-string',
+    kind: 'bool',
+    help: 'Prints the first request as a curl command, and sends nothing.',
+  },
 ]
 
 export const fieldFlag: Flag = {

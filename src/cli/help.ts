@@ -1,46 +1,59 @@
 /** Help texts, made from the commands' declarations. */
-import type { Command, Flag, ListedCommand } from './command.ts'
+import { type AnyCommand, type Flag, isLocal, type ListedCommand } from './command.ts'
 import { commonFlags } from './common-flags.ts'
 import { usageOf } from './parse.ts'
 
-/** What starts without a session, so that it has no declaration. */
-const OTHERS = [
-  ['server', 'Starts a server'],
-  ['version', 'Shows the version'],
-  ['help', 'Shows the help of a command'],
-] as const
+type Row = readonly [name: string, help: string]
 
 export function overview(list: readonly ListedCommand[]): string {
-  const rows = [...list.map(({ name, summary }) => [name, summary] as const), ...OTHERS]
-  return `Usage: postern COMMAND [flags] [arguments]\n\nCommands:\n${columns(rows)}\n\npostern help COMMAND says more.\n`
+  const rows = (isOld: boolean): Row[] =>
+    list.filter((row) => row.isOld === isOld).map(({ name, summary }) => [name, summary])
+  return `Usage: postern COMMAND [flags] [arguments]
+
+Commands:
+${columns([...rows(false), ['help', 'Shows the help of a command']])}
+
+Verbs of 2015:
+${columns(rows(true))}
+
+postern help COMMAND says more.
+`
 }
 
 export function groupHelp(group: string, list: readonly ListedCommand[]): string {
-  const rows = list.map(({ name, summary }) => [name, summary] as const)
-  return `Usage: postern ${group} COMMAND [flags] [arguments]\n\nCommands:\n${columns(rows)}\n`
+  return `Usage: postern ${group} COMMAND [flags] [arguments]\n\nCommands:\n${columns(rowsOf(list))}\n`
 }
 
-export function commandHelp({ name, summary }: ListedCommand, command: Command): string {
+/** `members` are commands of a group of the same name. */
+export function commandHelp(
+  { name, summary }: ListedCommand,
+  command: AnyCommand,
+  members: readonly ListedCommand[],
+): string {
   const parts = [`Usage: ${usageOf(name, command)}`, `${summary}.`]
   if (command.description !== '') parts.push(command.description)
-  if (command.examples) {
+  if (command.examples && command.examples.length > 0) {
     parts.push(`Examples:\n${command.examples.map((example) => `  $ ${example}`).join('\n')}`)
   }
-  if (command.flags.length > 0) parts.push(`Flags:\n${flagRows(command.flags)}`)
-  parts.push(`Flags of every command:\n${flagRows(commonFlags)}`)
+  if (command.flags.length > 0) parts.push(`Flags:\n${columns(command.flags.map(flagRow))}`)
+  if (!isLocal(command)) {
+    parts.push(`Flags of every command:\n${columns(commonFlags.map(flagRow))}`)
+  }
+  if (members.length > 0) parts.push(`Commands below it:\n${columns(rowsOf(members))}`)
   return `${parts.join('\n\n')}\n`
 }
 
-function flagRows(flags: readonly Flag[]): string {
-  return columns(
-    flags.map(({ name, aliases = [], kind, value, help }) => {
-      const names = [...aliases, name].map((one) => `-${one}`).join(', ')
-      return [kind === 'bool' ? names : `${names}=${value ?? 'value'}`, help] as const
-    }),
-  )
+/** A flag as it is typed, and what it is for. */
+export function flagRow({ name, aliases = [], kind, value, help }: Flag): Row {
+  const names = [...aliases, name].map((one) => `-${one}`).join(', ')
+  return [kind === 'bool' ? names : `${names}=${value ?? 'value'}`, help]
 }
 
-function columns(rows: readonly (readonly [string, string])[]): string {
+function rowsOf(list: readonly ListedCommand[]): Row[] {
+  return list.map(({ name, summary }) => [name, summary])
+}
+
+function columns(rows: readonly Row[]): string {
   const width = Math.max(...rows.map(([first]) => first.length))
   return rows.map(([first, second]) => `  ${first.padEnd(width)}  ${second}`).join('\n')
 }

@@ -2,7 +2,7 @@
 import { isBigNumber, isObject, type Json, type JsonObject } from '../client/json.ts'
 import { type Envelope, envelopeOf, jsonOf, type Reply, texts } from '../client/reply.ts'
 import { formatDuration } from '../duration.ts'
-import { Failure } from './failure.ts'
+import { Failure, warningText } from './failure.ts'
 import { byteOrder, goText, tableText } from './go-text.ts'
 import type { Session } from './session.ts'
 import { encodeTable } from './table.ts'
@@ -51,13 +51,18 @@ export function printRows(session: Session, rows: readonly Row[]): void {
   session.terminal.write(encodeTable(['Key', 'Value'], rows))
 }
 
+/** Says that a secret was typed where others can read it, and how to give it instead. */
+export function warnOfSecret(session: Session, what: string, instead: string): void {
+  warn(session, `${what} stands in the command line, where others may read it; ${instead}`)
+}
+
 /** Words for people: not where a program reads. */
 export function say(session: Session, text: string): void {
   if (session.format === 'table') session.terminal.write(`${text}\n`)
 }
 
 export function warn(session: Session, text: string): void {
-  session.terminal.writeError(`warning: ${text}\n`)
+  session.terminal.writeError(warningText(text, session.terminal))
 }
 
 function printEnvelope(session: Session, envelope: Envelope): void {

@@ -37,6 +37,18 @@ export function splitPair(word: string): [key: string, value: string] {
   throw usageFailure(`not of the form key=value: ${word}`, 'key=@file reads a file, - reads JSON')
 }
 
+const SECRET_KEY =
+  /^(password|passcode|secret_id|token|client_token|jwt|otp|private_key|.*_secret)$/
+/** A key half or share under any name: PEM, or the value of `key`, which roles use for names too. */
+const SECRET_VALUE = /^-----BEGIN /
+
+/** The key of a `k=v` word that spells a secret out; undefined for other words. */
+export function secretKey(word: string): string | undefined {
+  const [, key = '', value = ''] = /^([^=]+)=([\s\S]+)$/.exec(word) ?? []
+  if (value === '' || value === '-' || value.startsWith('@')) return undefined
+  return SECRET_KEY.test(key) || SECRET_VALUE.test(value) ? key : undefined
+}
+
 async function readValue(value: string, readInput: ReadInput): Promise<string> {
   if (value === '-') return await readInput()
   if (value.startsWith('@')) return readText(value.slice(1))

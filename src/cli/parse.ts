@@ -1,56 +1,44 @@
 /**
- * From what was typed to flags and arguments. Flags have one dash, as the family writes them
- * (`-format=json`, `-field key`); two are understood as well. Commander does the parsing behind that.
+ * From what was typed to flags and arguments. Flags have one dash, as the family writes them (`-format=json`,
+ * `-field key`); two are understood as well. They may stand before and behind the arguments; `--` ends them.
  */
-import { CommanderError, Option, Command as Parser } from 'commander'
 import { parseBool } from '../client/environment.ts'
-import type { Command, Flag, Input } from './command.ts'
+import { type AnyCommand, type Flag, type Input, isLocal } from './command.ts'
 import { commonFlags } from './common-flags.ts'
 import { usageFailure } from './failure.ts'
 
+/** How many letters may differ between a word and the one that was meant. */
+const MAX_DISTANCE = 3
+/** And how much of the longer of the two, at most. */
+const MAX_SHARE = 0.5
+
 /** Throws a Failure with a hint for flags and arguments that the command does not take. */
-export function parseInput(name: string, command: Command, words: readonly string[]): Input {
-  const flags = [...command.flags, ...commonFlags]
-  const parser = new Parser(name)
-    .helpOption(false)
-    .exitOverride()
-    .configureOutput({ writeErr: () => {}, writeOut: () => {} })
-  for (const flag of flags) parser.addOption(optionOf(flag))
-  for (const { name: argument, isOptional, isRest } of command.args) {
-    const inner = isRest ? `${argument}...` : argument
-    parser.argument(isOptional ? `[${inner}]` : `<${inner}>`)
-  }
-  try {
-    parser.parse(withTwoDashes(words, flags, command.flagsEndAtFirstArgument), { from: 'user' })
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error
-    throw parseFailure(error, name, command)
-  }
-  const values = new Map(Object.entries(parser.opts()))
+export function parseInput(name: string, command: AnyCommand, words: readonly string[]): Input {
+  const flags = isLocal(command) ? command.flags : [...command.flags, ...commonFlags]
+  const { values, args } = splitWords(name, command, flags, words)
+  checkArguments(name, command, args)
   return {
-    args: parser.args,
-    text: (flag) => values.get(internalName(flag)),
-    bool: (flag) => readBool(flag, values.get(internalName(flag))),
-    list: (flag) => values.get(internalName(flag)) ?? [],
+    args,
+    text: (flag) => values.get(flag)?.at(-1),
+    bool: (flag) => readBool(flag, values.get(flag)?.at(-1)),
+    list: (flag) => values.get(flag) ?? [],
   }
 }
 
-/** The command most like a word, if any is near. */
-export function nearestCommand(word: string, names: readonly string[]): string | undefined {
-  const parser = new Parser('postern')
-    .exitOverride()
-    .configureOutput({ writeErr: () => {}, writeOut: () => {} })
-  for (const name of names) parser.command(name)
-  try {
-    parser.parse([word], { from: 'user' })
-  } catch (error) {
-    return /Did you mean (?:one of )?([^,?]+)/.exec((error as Error).message)?.[1]
-  }
-  return undefined
+/** The name most like a word, if any is near. */
+export function nearestName(word: string, names: readonly string[]): string | undefined {
+  const rated = names
+    .map((name) => ({ name, distance: distanceOf(word, name) }))
+    .filter(({ name, distance }) => {
+      const longest = Math.max(word.length, name.length)
+      return distance <= MAX_DISTANCE && distance <= longest * MAX_SHARE
+    })
+    .sort((one, other) => one.distance - other.distance)
+  return rated[0]?.name
 }
 
-/** `PATH [DATA…]` */
-export function usageOf(name: string, { args }: Command): string {
+/** `postern write [flags] PATH [DATA…]` */
+export function usageOf(name: string, { args }: Pick<AnyCommand, 'args'>): string {
   const words = args.map(({ name: argument, isOptional, isRest }) => {
     const word = `${argument.toUpperCase()}${isRest ? '…' : ''}`
     return isOptional ? `[${word}]` : word
@@ -58,42 +46,52 @@ export function usageOf(name: string, { args }: Command): string {
   return ['postern', name, '[flags]', ...words].join(' ')
 }
 
-function optionOf(flag: Flag): Option {
-  const option = new Option(`${optionName(flag.name)} <value>`)
-  if (flag.kind !== 'list') return option
-  return option.argParser((value: string, earlier: string[] | undefined) => [
-    ...(earlier ?? []),
-    value,
-  ])
-}
-
-function withTwoDashes(
-  words: readonly string[],
+function splitWords(
+  name: string,
+  command: AnyCommand,
   flags: readonly Flag[],
-  endAtFirstArgument = false,
-): string[] {
+  words: readonly string[],
+): { values: Map<string, string[]>; args: string[] } {
   const byName = new Map(
-    flags.flatMap((flag) => [flag.name, ...(flag.aliases ?? [])].map((name) => [name, flag])),
+    flags.flatMap((flag) => [flag.name, ...(flag.aliases ?? [])].map((one) => [one, flag])),
   )
-  const translated: string[] = []
+  const values = new Map<string, string[]>()
+  const args: string[] = []
   for (let index = 0; index < words.length; index++) {
     const word = words[index] as string
-    if (word === '--') return [...translated, ...words.slice(index)]
-    if (endAtFirstArgument && !word.startsWith('-')) {
-      return [...translated, '--', ...words.slice(index)]
-    }
-    const [, name = '', value] = /^--?([A-Za-z][\w-]*)(?:=([\s\S]*))?$/.exec(word) ?? []
-    const flag = byName.get(name)
-    if (flag === undefined) {
-      translated.push(name === '' ? word : optionName(name))
+    if (word === '--') return { values, args: [...args, ...words.slice(index + 1)] }
+    if (!/^-./.test(word)) {
+      if (command.flagsEndAtFirstArgument) return { values, args: words.slice(index) }
+      args.push(word)
       continue
     }
-    translated.push(optionName(flag.name))
-    if (value !== undefined) translated.push(value)
-    else if (flag.kind === 'bool') translated.push('true')
-    else if (index + 1 < words.length) translated.push(words[++index] as string)
+    const [, typed = '', given] = /^--?([^=]*)(?:=([\s\S]*))?$/.exec(word) ?? []
+    const flag = byName.get(typed)
+    if (flag === undefined) throw unknownFlag(name, typed, [...byName.keys()])
+    const value = given ?? (flag.kind === 'bool' ? 'true' : words[++index])
+    if (value === undefined) {
+      throw usageFailure(`-${flag.name} needs a value`, `usage: ${usageOf(name, command)}`)
+    }
+    values.set(flag.name, [...(values.get(flag.name) ?? []), value])
   }
-  return translated
+  return { values, args }
+}
+
+function unknownFlag(name: string, typed: string, names: readonly string[]): Error {
+  const nearest = nearestName(typed, names)
+  const hint = nearest ? `did you mean -${nearest}?` : `postern help ${name} lists the flags`
+  return usageFailure(`unknown flag -${typed}`, hint)
+}
+
+function checkArguments(name: string, command: AnyCommand, args: readonly string[]): void {
+  const usage = `usage: ${usageOf(name, command)}`
+  const missing = command.args[args.length]
+  if (missing !== undefined && !missing.isOptional) {
+    throw usageFailure(`${name} needs a ${missing.name.toUpperCase()}`, usage)
+  }
+  if (args.length > command.args.length && !command.args.some(({ isRest }) => isRest)) {
+    throw usageFailure(`too many arguments for ${name}`, usage)
+  }
 }
 
 function readBool(flag: string, text: string | undefined): boolean | undefined {
@@ -103,42 +101,27 @@ function readBool(flag: string, text: string | undefined): boolean | undefined {
   return value
 }
 
-// Commander gives `--no-…` a meaning of its own, and turns other dashes into capitals.
-function internalName(flag: string): string {
-  return flag.replaceAll('-', '_')
-}
-
-function optionName(flag: string): string {
-  return `--${internalName(flag)}`
-}
-
-function parseFailure(error: CommanderError, name: string, command: Command): Error {
-  const text = error.message
-    .replace(/^error: /, '')
-    .replace(/'?--(\w+)(?: <value>)?'?/g, (_, flag: string) => `-${flag.replaceAll('_', '-')}`)
-  const [first = '', second] = text.split('\n')
-  const usage = `usage: ${usageOf(name, command)}`
-  switch (error.code) {
-    case 'commander.unknownOption': {
-      const nearest = /Did you mean (?:one of )?-([\w-]+)/.exec(second ?? '')?.[1]
-      const hint = nearest ? `did you mean -${nearest}?` : `postern help ${name} lists the flags`
-      return usageFailure(first.replace('unknown option', 'unknown flag'), hint)
+/** Letters to add, drop, replace or swap with a neighbour. */
+function distanceOf(one: string, other: string): number {
+  let [before, last]: [number[], number[]] = [
+    [],
+    Array.from({ length: other.length + 1 }, (_, at) => at),
+  ]
+  for (let row = 1; row <= one.length; row++) {
+    const next = [row]
+    for (let column = 1; column <= other.length; column++) {
+      const isSame = one[row - 1] === other[column - 1]
+      const isSwap = one[row - 1] === other[column - 2] && one[row - 2] === other[column - 1]
+      next.push(
+        Math.min(
+          (last[column] as number) + 1,
+          (next[column - 1] as number) + 1,
+          (last[column - 1] as number) + (isSame ? 0 : 1),
+          isSwap ? (before[column - 2] as number) + 1 : Number.POSITIVE_INFINITY,
+        ),
+      )
     }
-    case 'commander.optionMissingArgument':
-      return usageFailure(
-        first.replace(/^option (\S+) argument missing$/, '$1 needs a value'),
-        usage,
-      )
-    case 'commander.missingArgument':
-      return usageFailure(
-        first.replace(/^missing required argument '(.*)'$/, (_, missing: string) => {
-          return `${name} needs a ${missing.toUpperCase()}`
-        }),
-        usage,
-      )
-    case 'commander.excessArguments':
-      return usageFailure(`too many arguments for ${name}`, usage)
-    default:
-      return usageFailure(first, usage)
+    ;[before, last] = [last, next]
   }
+  return last[other.length] as number
 }

@@ -1,12 +1,10 @@
 /** From the words of a command line to the command that they name, its output and its exit status (contract 8.1). */
-import { version } from '../client/version.ts'
-import type { ListedCommand } from './command.ts'
-import { commandList } from './command-list.ts'
-import { Failure } from './failure.ts'
+import { type AnyCommand, isLocal, type ListedCommand } from './command.ts'
+import { Failure, failureText, Shown } from './failure.ts'
 import type { Terminal } from './terminal.ts'
 
 const UNKNOWN_COMMAND = 127
-const VERSION_WORDS = new Set(['version', '-v', '-version', '--version'])
+const VERSION_FLAG = /^--?v(ersion)?$/
 
 /** Never throws: what goes wrong is told on stderr. */
 export async function runCli(words: readonly string[], terminal: Terminal): Promise<number> {
@@ -18,36 +16,43 @@ export async function runCli(words: readonly string[], terminal: Terminal): Prom
 }
 
 async function dispatch(words: readonly string[], terminal: Terminal): Promise<number> {
-  const [first, ...rest] = words
-  if (first === 'server') {
-    // Loaded here alone: everything else starts without the server's code.
-    return await (await import('./commands/server.ts')).runServer(rest)
-  }
+  const [first = '', ...rest] = words
   if (first === 'ssh-askpass') {
     // Run by ssh for `postern ssh`, by nobody else.
     return await (await import('./ssh/askpass.ts')).runAskpass(rest, terminal)
   }
-  if (first !== undefined && VERSION_WORDS.has(first)) {
-    terminal.write(`Postern v${version}\n`)
-    return 0
+  if (first === 'complete') {
+    // Run by the shell, for what `postern completion` prints.
+    return await (await import('./complete.ts')).complete(rest, terminal)
   }
-  if (first === undefined || first === 'help' || isHelpFlag(first)) {
-    return await help(rest, terminal, first === undefined ? 1 : 0)
+  if (VERSION_FLAG.test(first)) return await dispatch(['version', ...rest], terminal)
+  if (first === 'version' && rest.length === 0) {
+    // The quickest way, since it tells how quick the rest can be.
+    const { version } = await import('./commands/print.ts')
+    return await version.run(
+      { args: [], text: () => undefined, bool: () => undefined, list: () => [] },
+      terminal,
+    )
   }
-  const found = findCommand(words)
+  const { commandList } = await import('./command-list.ts')
+  if (first === '' || first === 'help' || isHelpFlag(first)) {
+    return await help(commandList, rest, terminal, words.length === 0 ? 1 : 0)
+  }
+  const found = findCommand(commandList, words)
   if (found === undefined) {
-    return await help(words, terminal, words.some(isHelpFlag) ? 0 : 1)
+    return await help(commandList, words, terminal, words.some(isHelpFlag) ? 0 : 1)
   }
   const { listed, remaining } = found
-  const { parseInput } = await import('./parse.ts')
   const command = await listed.load()
-  const firstArgument = remaining.findIndex((word) => !word.startsWith('-'))
-  const isCut = command.flagsEndAtFirstArgument === true && firstArgument >= 0
-  if (remaining.slice(0, isCut ? firstArgument : undefined).some(isHelpFlag)) {
-    return await help(listed.name.split(' '), terminal, 0)
+  if (asksForHelp(command, remaining)) {
+    return await help(commandList, listed.name.split(' '), terminal, 0)
   }
+  if (listed.isOld) await refuseTypo(commandList, listed.name, words)
+  const { parseInput } = await import('./parse.ts')
+  const input = parseInput(listed.name, command, remaining)
+  if (isLocal(command)) return await command.run(input, terminal)
   const { Session } = await import('./session.ts')
-  const session = new Session(terminal, parseInput(listed.name, command, remaining))
+  const session = await Session.open(terminal, input)
   try {
     return await command.run(session)
   } finally {
@@ -59,51 +64,78 @@ function isHelpFlag(word: string): boolean {
   return /^--?h(elp)?$/.test(word)
 }
 
+function asksForHelp(command: AnyCommand, words: readonly string[]): boolean {
+  const firstArgument = words.findIndex((word) => !word.startsWith('-'))
+  const isCut = command.flagsEndAtFirstArgument === true && firstArgument >= 0
+  return words.slice(0, isCut ? firstArgument : undefined).some(isHelpFlag)
+}
+
 function findCommand(
+  list: readonly ListedCommand[],
   words: readonly string[],
 ): { listed: ListedCommand; remaining: readonly string[] } | undefined {
   for (const count of [2, 1]) {
     const name = words.slice(0, count).join(' ')
-    const listed = commandList.find((row) => row.name === name)
+    const listed = list.find((row) => row.name === name)
     if (listed) return { listed, remaining: words.slice(count) }
   }
   return undefined
 }
 
 /** Help for the words, on stdout when asked for (status 0) and else on stderr. */
-async function help(words: readonly string[], terminal: Terminal, status: number): Promise<number> {
+async function help(
+  list: readonly ListedCommand[],
+  words: readonly string[],
+  terminal: Terminal,
+  status: number,
+): Promise<number> {
   const print = (text: string) => (status === 0 ? terminal.write(text) : terminal.writeError(text))
   const texts = await import('./help.ts')
   const named = words.filter((word) => !word.startsWith('-'))
   const [group] = named
   if (group === undefined) {
-    print(texts.overview(commandList))
+    print(texts.overview(list))
     return status
   }
-  const found = findCommand(named)
+  const members = list.filter(({ name }) => name.startsWith(`${group} `))
+  const found = findCommand(list, named)
   if (found) {
-    print(texts.commandHelp(found.listed, await found.listed.load()))
+    const below = found.listed.name === group ? members : []
+    print(texts.commandHelp(found.listed, await found.listed.load(), below))
     return status
   }
-  const members = commandList.filter(({ name }) => name.startsWith(`${group} `))
   if (members.length > 0 && named.length === 1) {
     print(texts.groupHelp(group, members))
     return status
   }
-  throw await unknownCommand(named, members)
+  throw await unknownCommand(list, named, members)
+}
+
+/** `auth lst` is no login with the token `lst`. Throws a Failure. */
+async function refuseTypo(
+  list: readonly ListedCommand[],
+  group: string,
+  words: readonly string[],
+): Promise<void> {
+  const members = list.filter(({ name }) => name.startsWith(`${group} `))
+  if (members.length === 0 || words[1] === undefined) return
+  const { nearestName } = await import('./parse.ts')
+  const verbs = members.map(({ name }) => name.slice(group.length + 1))
+  if (nearestName(words[1], verbs)) throw await unknownCommand(list, words, members)
 }
 
 async function unknownCommand(
+  list: readonly ListedCommand[],
   words: readonly string[],
   members: readonly ListedCommand[],
 ): Promise<Failure> {
-  const { nearestCommand } = await import('./parse.ts')
+  const { nearestName } = await import('./parse.ts')
   const isInGroup = members.length > 0
   const typed = isInGroup ? words.slice(0, 2).join(' ') : (words[0] ?? '')
   const names = isInGroup
     ? members.map(({ name }) => name.split(' ')[1] as string)
-    : [...new Set(commandList.map(({ name }) => name.split(' ')[0] as string)), 'server', 'version']
-  const nearest = nearestCommand((isInGroup ? words[1] : words[0]) ?? '', names)
+    : [...new Set(list.map(({ name }) => name.split(' ')[0] as string)), 'help']
+  const nearest = nearestName((isInGroup ? words[1] : words[0]) ?? '', names)
   const hint =
     nearest === undefined
       ? 'postern help lists the commands'
@@ -112,11 +144,12 @@ async function unknownCommand(
 }
 
 function reportFailure(error: unknown, terminal: Terminal): number {
-  if (error instanceof Failure) {
-    terminal.writeError(`${error.message}\n`)
-    if (error.hint !== undefined) terminal.writeError(`hint: ${error.hint}\n`)
-    return error.status
+  if (error instanceof Shown) {
+    terminal.write(`${error.message}\n`)
+    return 0
   }
-  terminal.writeError(`postern: ${(error as Error).message}\n`)
-  return 1
+  const failure =
+    error instanceof Failure ? error : new Failure(`postern: ${(error as Error).message}`)
+  terminal.writeError(failureText(failure, terminal))
+  return failure.status
 }

@@ -1,15 +1,17 @@
 /** One run of a command: what was typed, the client made from flags and environment, and requests in its words. */
 import { ApiError, TransportError } from '../client/api-error.ts'
-import { Client, type RequestOptions } from '../client/client.ts'
+import { Client, type RequestOptions, type RequestPreview } from '../client/client.ts'
 import { type ClientEnvironment, readEnvironment } from '../client/environment.ts'
 import type { Reply } from '../client/reply.ts'
+import type { ClientTls } from '../client/tls.ts'
 import { version } from '../client/version.ts'
 import { formatDuration, parseDuration } from '../duration.ts'
 import { Secret } from '../redact.ts'
 import type { Input } from './command.ts'
-import { Failure, usageFailure } from './failure.ts'
+import { curlLine } from './curl.ts'
+import { Failure, Shown, usageFailure } from './failure.ts'
 import type { Terminal } from './terminal.ts'
-import { readTokenFile, tokenFile } from './token-file.ts'
+import { readStoredToken } from './token-store.ts'
 
 export type Format = 'table' | 'json' | 'yaml' | 'raw'
 
@@ -31,15 +33,25 @@ export class Session {
   readonly client: Client
   readonly #wrapTtl: string | undefined
 
-  /** Throws a Failure for settings that can't be read. */
-  constructor(terminal: Terminal, input: Input) {
+  private constructor(
+    terminal: Terminal,
+    input: Input,
+    environment: ClientEnvironment,
+    token: Secret | undefined,
+  ) {
     this.terminal = terminal
     this.input = input
-    const environment = settled(() => readEnvironment(terminal.environment))
     this.format = formatOf(input.text('format') ?? environment.format ?? 'table')
-    this.token = tokenOf(environment.token ?? readTokenFile(tokenFile(terminal)))
+    this.token = token
     this.#wrapTtl = wrapTtlOf(input.text('wrap-ttl') ?? environment.wrapTtl)
-    this.client = settled(() => makeClient(input, environment, this.token))
+    this.client = settled(() => makeClient(input, environment, token))
+  }
+
+  /** Throws a Failure for settings that can't be read. */
+  static async open(terminal: Terminal, input: Input): Promise<Session> {
+    const environment = settled(() => readEnvironment(terminal.environment))
+    const token = tokenOf(environment.token ?? (await readStoredToken(terminal)))
+    return new Session(terminal, input, environment, token)
   }
 
   /**
@@ -83,14 +95,25 @@ export class Session {
 
 /** The text and exit status for a failed request. */
 export function requestFailure(doing: string, error: unknown, address: string): Error {
-  if (error instanceof ApiError)
-    return new Failure(`Error ${doing}: ${error.message}`, { status: 2 })
+  if (error instanceof ApiError) {
+    return new Failure(`Error ${doing}: ${error.message}`, { status: 2, hint: apiHint(error) })
+  }
   if (error instanceof TransportError) {
     const hint = connectionHint(error, address)
     return new Failure(`Error ${doing}: ${error.message}`, { status: 2, hint })
   }
   if (error instanceof TypeError) return usageFailure(error.message)
   return error as Error
+}
+
+function apiHint({ status, messages, url }: ApiError): string | undefined {
+  const says = (text: string) => messages.some((message) => message.includes(text))
+  if (status === 403 && !/\/login(\/|$)|lookup-self$|\/unwrap$/.test(url)) {
+    const path = url.replace(/^.*?\/v1\//, '').replace(/\?.*$/, '')
+    return `postern token capabilities ${path} tells what your token may do, postern login gets another`
+  }
+  if (status === 503 && says('sealed')) return 'postern operator unseal'
+  return says('not initialized') ? 'postern operator init' : undefined
 }
 
 function connectionHint(error: TransportError, address: string): string | undefined {
@@ -111,7 +134,17 @@ function makeClient(
   environment: ClientEnvironment,
   token: Secret | undefined,
 ): Client {
-  const { tls } = environment
+  const { tls: fromEnvironment } = environment
+  const tls: ClientTls = {
+    caText: input.text('ca-cert') ? undefined : fromEnvironment.caText,
+    caFile: input.text('ca-cert') ?? fromEnvironment.caFile,
+    caFolder: input.text('ca-path') ?? fromEnvironment.caFolder,
+    certificateFile: input.text('client-cert') ?? fromEnvironment.certificateFile,
+    keyFile: input.text('client-key') ?? fromEnvironment.keyFile,
+    serverName: input.text('tls-server-name') ?? fromEnvironment.serverName,
+    skipsVerify: input.bool('tls-skip-verify') ?? fromEnvironment.skipsVerify,
+  }
+  const mustShow = input.bool('output-curl-string') === true
   return new Client({
     address: input.text('agent-address') ?? input.text('address') ?? environment.address,
     token,
@@ -121,16 +154,14 @@ function makeClient(
     followsRedirects: environment.followsRedirects && input.bool('disable-redirects') !== true,
     proxy: environment.proxy,
     userAgent: `postern/${version}`,
-    tls: {
-      caText: input.text('ca-cert') ? undefined : tls.caText,
-      caFile: input.text('ca-cert') ?? tls.caFile,
-      caFolder: input.text('ca-path') ?? tls.caFolder,
-      certificateFile: input.text('client-cert') ?? tls.certificateFile,
-      keyFile: input.text('client-key') ?? tls.keyFile,
-      serverName: input.text('tls-server-name') ?? tls.serverName,
-      skipsVerify: input.bool('tls-skip-verify') ?? tls.skipsVerify,
-    },
+    tls,
+    onRequest: mustShow ? (request) => showRequest(request, tls) : undefined,
   })
+}
+
+/** In the place of the request. */
+function showRequest(request: RequestPreview, tls: ClientTls): never {
+  throw new Shown(curlLine(request, tls))
 }
 
 function settled<Value>(read: () => Value): Value {

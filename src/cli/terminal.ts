@@ -1,6 +1,6 @@
 /** Where a command runs: environment, input and output; tests give their own. */
+import { writeSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { ReadStream } from 'node:tty'
 
 export interface Terminal {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -8,6 +8,8 @@ export interface Terminal {
   /** Somebody can be asked. */
   readonly isInteractive: boolean
   readonly outputIsTerminal: boolean
+  /** Standard error may be coloured. */
+  readonly hasColor?: boolean
   write(text: string): void
   writeError(text: string): void
   /** Standard input to its end. */
@@ -19,10 +21,19 @@ export interface Terminal {
 export const processTerminal: Terminal = {
   environment: process.env,
   home: homedir(),
-  isInteractive: process.stdin.isTTY === true,
-  outputIsTerminal: process.stdout.isTTY === true,
-  write: (text) => void process.stdout.write(text),
-  writeError: (text) => void process.stderr.write(text),
+  // Asked for when they matter: opening the streams takes time.
+  get isInteractive() {
+    return process.stdin.isTTY === true
+  },
+  get outputIsTerminal() {
+    return process.stdout.isTTY === true
+  },
+  get hasColor() {
+    const { NO_COLOR, TERM } = process.env
+    return !NO_COLOR && TERM !== 'dumb' && process.stderr.isTTY === true
+  },
+  write: writer(1, () => process.stdout),
+  writeError: writer(2, () => process.stderr),
   async readInput() {
     let text = ''
     for await (const piece of process.stdin.setEncoding('utf8')) text += piece
@@ -31,14 +42,35 @@ export const processTerminal: Terminal = {
   readHidden: (prompt) => readHiddenLine(prompt, process.stdin, process.stderr),
 }
 
+/** Writes straight to a descriptor: opening the stream in front of it takes 5 ms. */
+function writer(descriptor: number, open: () => NodeJS.WriteStream): (text: string) => void {
+  let stream: NodeJS.WriteStream | undefined
+  return (text) => {
+    let bytes = Buffer.from(text)
+    while (stream === undefined && bytes.length > 0) {
+      try {
+        bytes = bytes.subarray(writeSync(descriptor, bytes))
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        // The reader of a pipe may go away early, as `head` does.
+        if (code === 'EPIPE') return
+        if (code !== 'EAGAIN') throw error
+        // A pipe that does not block, and is full.
+        stream = open().on('error', () => {})
+      }
+    }
+    stream?.write(bytes)
+  }
+}
+
 /** One line, not shown where it is typed at a terminal. Throws an Error when it is broken off. */
 export async function readHiddenLine(
   prompt: string,
-  stdin: NodeJS.ReadStream | ReadStream,
+  stdin: NodeJS.ReadStream,
   stderr: { write(text: string): void },
 ): Promise<string> {
   stderr.write(prompt)
-  if (stdin instanceof ReadStream) stdin.setRawMode(true)
+  if (stdin.isTTY) stdin.setRawMode(true)
   try {
     let line = ''
     for await (const piece of stdin.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
@@ -51,7 +83,7 @@ export async function readHiddenLine(
     }
     return line
   } finally {
-    if (stdin instanceof ReadStream) stdin.setRawMode(false)
+    if (stdin.isTTY) stdin.setRawMode(false)
     stdin.pause()
     stderr.write('\n')
   }

@@ -26,6 +26,17 @@ export interface ClientOptions {
   readonly proxy?: Readonly<Record<string, string | undefined>> | undefined
   readonly userAgent?: string | undefined
   readonly maxReplyBytes?: number | undefined
+  /** Called before a request is sent, and stops it by throwing. */
+  readonly onRequest?: ((request: RequestPreview) => void) | undefined
+}
+
+/** A request that is about to be sent. */
+export interface RequestPreview {
+  readonly method: string
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | undefined
+  readonly socketPath: string | undefined
 }
 
 export interface RequestOptions {
@@ -74,6 +85,7 @@ export class Client {
    */
   async send(method: string, path: string, options: RequestOptions = {}): Promise<Reply> {
     const target = { address: this.#address, path: targetPath(this.#address, path, options.query) }
+    this.#preview(method, target, options)
     const signal = AbortSignal.timeout(this.#options.timeoutMilliseconds ?? 60_000)
     const limit = this.#options.maxRetries ?? 0
     for (let attempt = 0; ; attempt++) {
@@ -98,6 +110,17 @@ export class Client {
   close(): void {
     for (const agent of this.#agents.values()) agent.destroy()
     this.#agents.clear()
+  }
+
+  #preview(method: string, target: Target, options: RequestOptions): void {
+    const body = bodyText(options)
+    this.#options.onRequest?.({
+      method,
+      url: shownUrl(target),
+      headers: this.#headers(options, body),
+      body,
+      socketPath: target.address.socketPath,
+    })
   }
 
   async #sendFollowing(
@@ -128,7 +151,7 @@ export class Client {
     signal: AbortSignal,
   ): Promise<Answer> {
     const { address } = target
-    const body = options.body === undefined ? undefined : JSON.stringify(options.body)
+    const body = bodyText(options)
     const common = {
       method,
       path: target.path,
@@ -183,6 +206,10 @@ export class Client {
     const [https, tls] = await Promise.all([import('node:https'), import('./tls.ts')])
     return new https.Agent({ ...settings, ...tls.connectionOptions(this.#options.tls ?? {}) })
   }
+}
+
+function bodyText({ body }: RequestOptions): string | undefined {
+  return body === undefined ? undefined : JSON.stringify(body)
 }
 
 function targetPath(

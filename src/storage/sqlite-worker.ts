@@ -21,6 +21,9 @@ const PAGE_BYTES = 4_096
 /** About 16 MiB of log between checkpoints. */
 const CHECKPOINT_PAGES = 4_000
 
+// A report of the process shows the environment once more for each thread (protocols 6.1).
+if (process.report) process.report.excludeEnv = true
+
 const { path, clockMicros, prepared: memory } = workerData as WriterStart
 const prepared = new PreparedGroup(memory)
 const reply = (message: WriterReply): void => parentPort?.postMessage(message)

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { commandList } from '../../src/cli/command-list.ts'
 import { runCli } from '../../src/cli/run.ts'
-import { readTokenFile, writeTokenFile } from '../../src/cli/token-file.ts'
+import { readStoredToken, storeToken } from '../../src/cli/token-store.ts'
 import { version } from '../../src/client/version.ts'
 import { startFakeServer } from '../client/fake-server.ts'
 
@@ -99,11 +99,12 @@ suite('the command line', () => {
     assert.equal(statSync(file).mode & 0o777, 0o600)
   })
 
-  test('a token file that others could read is private after the next login', () => {
+  test('a token file that others could read is private after the next login', async () => {
     const file = path.join(home, 'open')
+    const place = { environment: { VAULT_TOKEN_PATH: file }, home }
     writeFileSync(file, 's.old', { mode: 0o644 })
-    writeTokenFile(file, 's.new')
-    assert.equal(readTokenFile(file), 's.new')
+    assert.equal(await storeToken(place, 's.new'), file)
+    assert.equal(await readStoredToken(place), 's.new')
     assert.equal(statSync(file).mode & 0o777, 0o600)
   })
 

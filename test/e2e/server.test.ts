@@ -143,12 +143,9 @@ suite('protocols 6.1: what would hand out keys', () => {
 
 test('protocols 6.1: the server runs without the signal of the debugger, and survives it', async () => {
   const server = await startDevServer()
-  const words = readFileSync(`/proc/${server.pid}/cmdline`, 'utf8').split('\0')
   process.kill(server.pid, 'SIGUSR1')
   const { status } = await apiOf(server.address, '')('GET', 'sys/health')
   await server.stop()
-  assert.ok(words.includes('--disable-sigusr1'), words.join(' '))
-  assert.ok(words.indexOf('--disable-sigusr1') < words.findIndex((word) => word.endsWith('.ts')))
   assert.doesNotMatch(server.output(), /Debugger listening/)
   assert.equal(status, 200)
 })

@@ -1,4 +1,4 @@
-/** `audit enable` and `audit list` (contract 8.2, 10.1). */
+/** `audit enable`, `audit list`, `audit disable` (contract 8.2, 10.1). */
 import { isObject, type JsonObject } from '../../client/json.ts'
 import { jsonOf } from '../../client/reply.ts'
 import type { Command } from '../command.ts'
@@ -6,6 +6,7 @@ import { Failure } from '../failure.ts'
 import { goText, tableText } from '../go-text.ts'
 import { printStructured, say } from '../output.ts'
 import { splitPair } from '../pairs.ts'
+import type { Session } from '../session.ts'
 import { encodeTable } from '../table.ts'
 
 export const auditEnable: Command = {
@@ -23,19 +24,25 @@ export const auditEnable: Command = {
   description: 'From then on each request is refused that no device has written down.',
   examples: ['postern audit enable file file_path=/var/log/postern/audit.log'],
   async run(session) {
-    const { input } = session
-    const [type = '', ...words] = input.args
-    const path = (input.text('path') ?? type).replace(/^\/+|\/+$/g, '')
-    const body: JsonObject = {
-      type,
-      description: input.text('description') ?? '',
-      options: Object.fromEntries(words.map(splitPair)),
-      local: input.bool('local') ?? false,
-    }
-    await session.ask('enabling audit device', 'PUT', `sys/audit/${path}`, { body })
+    const { type, path } = await enableAudit(session)
     say(session, `Success! Enabled the ${type} audit device at: ${path}/`)
     return 0
   },
+}
+
+/** Enables the device that was named. Throws a Failure. */
+export async function enableAudit(session: Session): Promise<{ type: string; path: string }> {
+  const { input } = session
+  const [type = '', ...words] = input.args
+  const path = (input.text('path') ?? type).replace(/^\/+|\/+$/g, '')
+  const body: JsonObject = {
+    type,
+    description: input.text('description') ?? '',
+    options: Object.fromEntries(words.map(splitPair)),
+    local: input.bool('local') ?? false,
+  }
+  await session.ask('enabling audit device', 'PUT', `sys/audit/${path}`, { body })
+  return { type, path }
 }
 
 export const auditList: Command = {
@@ -60,6 +67,18 @@ export const auditList: Command = {
     })
     const titles = ['Path', 'Type', 'Description']
     session.terminal.write(encodeTable(isDetailed ? [...titles, 'Options'] : titles, rows))
+    return 0
+  },
+}
+
+export const auditDisable: Command = {
+  args: [{ name: 'path', completes: 'audit' }],
+  flags: [],
+  description: 'The file of a device stays as it is.',
+  async run(session) {
+    const path = (session.input.args[0] ?? '').replace(/^\/+|\/+$/g, '')
+    await session.ask('disabling audit device', 'DELETE', `sys/audit/${path}`)
+    say(session, `Success! Disabled audit device (if it was enabled) at: ${path}/`)
     return 0
   },
 }

@@ -12,7 +12,10 @@ import { encodeTable } from '../table.ts'
 const NOTHING = 2
 
 export const read: Command = {
-  args: [{ name: 'path' }, { name: 'key=value', isOptional: true, isRest: true }],
+  args: [
+    { name: 'path', completes: 'path' },
+    { name: 'key=value', isOptional: true, isRest: true },
+  ],
   flags: [fieldFlag, wrapFlag],
   description: 'Pairs become query parameters.',
   examples: ['postern read ssh/roles/web', 'postern read -field=public_key ssh/config/ca'],
@@ -26,7 +29,7 @@ export const read: Command = {
 }
 
 export const list: Command = {
-  args: [{ name: 'path' }],
+  args: [{ name: 'path', completes: 'path' }],
   flags: [wrapFlag],
   description: 'In JSON and YAML the output is the bare list.',
   examples: ['postern list ssh/roles'],
@@ -57,7 +60,10 @@ export const list: Command = {
 }
 
 export const remove: Command = {
-  args: [{ name: 'path' }, { name: 'key=value', isOptional: true, isRest: true }],
+  args: [
+    { name: 'path', completes: 'path' },
+    { name: 'key=value', isOptional: true, isRest: true },
+  ],
   flags: [],
   description: 'Succeeds as well where nothing is stored. Pairs become query parameters.',
   examples: ['postern delete ssh/roles/web'],
@@ -71,7 +77,7 @@ export const remove: Command = {
 }
 
 export const pathHelp: Command = {
-  args: [{ name: 'path' }],
+  args: [{ name: 'path', completes: 'path' }],
   flags: [],
   description:
     'The text comes from the server: mount a secrets engine first, then ask about its paths.',

@@ -1,14 +1,18 @@
-/** `policy write`, `policy read`, `policy list`, `policy delete` (contract 8.2, 2.3). */
+/** `policy write`, `read`, `list`, `delete` and `fmt` (contract 8.2, 2.3). */
+import { writeFileSync } from 'node:fs'
 import { envelopeOf, texts } from '../../client/reply.ts'
-import type { Command } from '../command.ts'
-import { Failure } from '../failure.ts'
+import type { Command, LocalCommand } from '../command.ts'
+import { Failure, usageFailure } from '../failure.ts'
 import { printReply, printStructured, say, warn } from '../output.ts'
 import { readText } from '../pairs.ts'
 
 const BASE = 'sys/policies/acl'
 
 export const policyWrite: Command = {
-  args: [{ name: 'name' }, { name: 'file' }],
+  args: [
+    { name: 'name', completes: 'policy' },
+    { name: 'file', completes: 'file' },
+  ],
   flags: [],
   description: 'FILE holds the policy in HCL or JSON; - is standard input.',
   examples: ['postern policy write developer developer.hcl'],
@@ -25,7 +29,7 @@ export const policyWrite: Command = {
 }
 
 export const policyRead: Command = {
-  args: [{ name: 'name' }],
+  args: [{ name: 'name', completes: 'policy' }],
   flags: [],
   description: '',
   examples: ['postern policy read default'],
@@ -58,13 +62,37 @@ export const policyList: Command = {
 }
 
 export const policyDelete: Command = {
-  args: [{ name: 'name' }],
+  args: [{ name: 'name', completes: 'policy' }],
   flags: [],
   description: 'Tokens that have the policy lose what it allowed at once.',
   async run(session) {
     const [name = ''] = session.input.args
     await session.ask(`deleting ${name}`, 'DELETE', `${BASE}/${name}`)
     say(session, `Success! Deleted policy: ${name}`)
+    return 0
+  },
+}
+
+export const policyFmt: LocalCommand = {
+  isLocal: true,
+  args: [{ name: 'file', completes: 'file' }],
+  flags: [],
+  description: 'Rewrites FILE; comments stay. - formats standard input to standard output.',
+  async run({ args: [file = ''] }, terminal) {
+    const text = file === '-' ? await terminal.readInput() : readText(file)
+    const { formatHcl } = await import('../hcl-format.ts')
+    let formatted: string
+    try {
+      formatted = formatHcl(text)
+    } catch (error) {
+      throw usageFailure(`${file}: ${(error as Error).message}`)
+    }
+    if (file === '-') {
+      terminal.write(formatted)
+      return 0
+    }
+    if (formatted !== text) writeFileSync(file, formatted)
+    terminal.write(`Success! Formatted policy: ${file}\n`)
     return 0
   },
 }

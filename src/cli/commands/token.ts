@@ -1,10 +1,11 @@
-/** `token create`, `token lookup`, `token revoke` (contract 8.2, 3.2, 3.3). */
-import type { JsonObject } from '../../client/json.ts'
-import { envelopeOf } from '../../client/reply.ts'
+/** `token create`, `lookup`, `renew`, `revoke` and `capabilities` (contract 8.2, 2.4, 3.2, 3.3). */
+import { isObject, type JsonObject } from '../../client/json.ts'
+import { envelopeOf, jsonOf, texts } from '../../client/reply.ts'
+import { parseDuration } from '../../duration.ts'
 import type { Command, Flag, Input } from '../command.ts'
 import { fieldFlag, wrapFlag } from '../common-flags.ts'
 import { usageFailure } from '../failure.ts'
-import { printReply, say, warn } from '../output.ts'
+import { printReply, printStructured, say, warn, warnOfSecret } from '../output.ts'
 import { splitPair } from '../pairs.ts'
 import type { Session } from '../session.ts'
 
@@ -91,6 +92,69 @@ export const tokenLookup: Command = {
   },
 }
 
+export const tokenRenew: Command = {
+  args: [{ name: 'token', isOptional: true }],
+  flags: [
+    fieldFlag,
+    wrapFlag,
+    accessorFlag,
+    { name: 'increment', kind: 'text', value: 'duration', help: 'Life time asked for, from now.' },
+  ],
+  description: 'Without TOKEN the own one; - reads it from standard input.',
+  examples: ['postern token renew -increment=2h'],
+  async run(session) {
+    const token = await tokenArgument(session)
+    const increment = secondsOf(session.input, 'increment')
+    const [path, named]: [string, JsonObject] =
+      token === undefined
+        ? ['renew-self', {}]
+        : session.input.bool('accessor')
+          ? ['renew-accessor', { accessor: token }]
+          : ['renew', { token }]
+    const body = { ...named, increment }
+    printReply(session, await session.ask('renewing token', 'PUT', `auth/token/${path}`, { body }))
+    return 0
+  },
+}
+
+/** Seconds of a flag that holds a duration; 0 when absent. Throws a Failure. */
+export function secondsOf(input: Input, flag: string): number {
+  const text = input.text(flag) ?? '0'
+  try {
+    return Math.trunc(parseDuration(text))
+  } catch {
+    throw usageFailure(
+      `-${flag} is a duration, not ${text}`,
+      `write -${flag}=30m or a number of seconds`,
+    )
+  }
+}
+
+export const tokenCapabilities: Command = {
+  args: [{ name: 'token or path' }, { name: 'path', isOptional: true, completes: 'path' }],
+  flags: [accessorFlag],
+  description: 'What a token may do on PATH; with one argument the own token.',
+  examples: ['postern token capabilities ssh/sign/web'],
+  async run(session) {
+    const [first = '', second] = session.input.args
+    const path = second ?? first
+    const isAccessor = session.input.bool('accessor') === true
+    const token = second === undefined ? undefined : await otherToken(session, first, isAccessor)
+    const [target, body]: [string, JsonObject] =
+      token === undefined
+        ? ['sys/capabilities-self', { path }]
+        : isAccessor
+          ? ['sys/capabilities-accessor', { path, accessor: token }]
+          : ['sys/capabilities', { path, token }]
+    const answer = jsonOf(await session.ask('listing capabilities', 'POST', target, { body })) ?? {}
+    const data = isObject(answer['data']) ? answer['data'] : answer
+    const names = texts(data['capabilities']).sort()
+    if (session.format === 'table') session.terminal.write(`${names.join(', ')}\n`)
+    else printStructured(session, names)
+    return 0
+  },
+}
+
 export const tokenRevoke: Command = {
   args: [{ name: 'token', isOptional: true }],
   flags: [
@@ -106,13 +170,17 @@ export const tokenRevoke: Command = {
   description: 'Revokes the token with its children and leases. - reads TOKEN from standard input.',
   examples: ['postern token revoke -accessor 9793c9b3', 'postern token revoke -self'],
   async run(session) {
-    const token = await tokenArgument(session)
-    const { path, body } = revocation(session.input, token)
-    const reply = await session.ask('revoking token', 'PUT', path, { body })
-    for (const text of envelopeOf(reply)?.warnings ?? []) warn(session, text)
+    await revokeToken(session)
     say(session, 'Success! Revoked token (if it existed)')
     return 0
   },
+}
+
+/** Revokes the token that was named. Throws a Failure. */
+export async function revokeToken(session: Session): Promise<void> {
+  const { path, body } = revocation(session.input, await tokenArgument(session))
+  const reply = await session.ask('revoking token', 'PUT', path, { body })
+  for (const text of envelopeOf(reply)?.warnings ?? []) warn(session, text)
 }
 
 function revocation(input: Input, token: string | undefined): { path: string; body: JsonObject } {
@@ -139,6 +207,14 @@ function revocation(input: Input, token: string | undefined): { path: string; bo
 }
 
 async function tokenArgument(session: Session): Promise<string | undefined> {
-  const [word] = session.input.args
-  return word === '-' ? (await session.terminal.readInput()).trim() : word
+  const { input } = session
+  const [word] = input.args
+  if (word === undefined) return undefined
+  return await otherToken(session, word, input.bool('accessor') === true)
+}
+
+async function otherToken(session: Session, word: string, isAccessor: boolean): Promise<string> {
+  if (word === '-') return (await session.terminal.readInput()).trim()
+  if (!isAccessor) warnOfSecret(session, 'the token', '- reads it from standard input')
+  return word
 }

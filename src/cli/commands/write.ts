@@ -2,11 +2,14 @@
 import type { Command } from '../command.ts'
 import { fieldFlag, wrapFlag } from '../common-flags.ts'
 import { usageFailure } from '../failure.ts'
-import { printReply, say } from '../output.ts'
-import { readPairs } from '../pairs.ts'
+import { printReply, say, warnOfSecret } from '../output.ts'
+import { readPairs, secretKey } from '../pairs.ts'
 
 export const write: Command = {
-  args: [{ name: 'path' }, { name: 'data', isOptional: true, isRest: true }],
+  args: [
+    { name: 'path', completes: 'path' },
+    { name: 'data', isOptional: true, isRest: true, completes: 'file' },
+  ],
   flags: [
     fieldFlag,
     wrapFlag,
@@ -25,6 +28,16 @@ export const write: Command = {
     const target = path.replace(/^\/+/, '')
     if (words.length === 0 && session.input.bool('force') !== true) {
       throw usageFailure('nothing to write', 'name data as key=value, or say -force')
+    }
+    for (const word of words) {
+      const key = secretKey(word)
+      if (key !== undefined) {
+        warnOfSecret(
+          session,
+          key,
+          `${key}=- reads it from standard input, ${key}=@FILE from a file`,
+        )
+      }
     }
     const body = await readPairs(words, () => session.terminal.readInput())
     const reply = await session.ask(`writing data to ${target}`, 'PUT', target, { body })

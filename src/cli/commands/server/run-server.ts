@@ -1,47 +1,31 @@
 /** `postern server`: the server in this process, until a signal ends it. */
 import { rmSync, writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
-import { PosternError } from '../../errors.ts'
+import { PosternError } from '../../../errors.ts'
 import {
   createServer,
   loadServerConfig,
   type PosternServer,
   type ServerConfig,
   version,
-} from '../../index.ts'
+} from '../../../index.ts'
+import type { Input } from '../../command.ts'
 
 const SAME_SIGNAL_MS = 1000
 
-const USAGE = `Usage: postern server -config=FILE
-       postern server -dev [-dev-root-token-id=ID] [-dev-listen-address=HOST:PORT] [-dev-tls]
-
-  -config=FILE                 The server's config, HCL or JSON.
-  -dev                         A server for trying things out: in memory, unsealed, gone when it stops.
-  -dev-root-token-id=ID        Text of its root token; random when absent.
-  -dev-listen-address=ADDRESS  Where it listens; 127.0.0.1:8200 when absent.
-  -dev-tls                     TLS with a certificate made for it.
-  -log-level=LEVEL             trace, debug, info, warn or error.
-  -log-format=FORMAT           standard or json.
-`
-
 interface Flags {
-  readonly config?: string
+  readonly config: string | undefined
   readonly dev: boolean
-  readonly rootTokenId?: string
+  readonly rootTokenId: string | undefined
   readonly listenAddress: string
   readonly devTls: boolean
-  readonly logLevel?: string
-  readonly logFormat?: string
+  readonly logLevel: string | undefined
+  readonly logFormat: string | undefined
 }
 
 /** Runs a server until SIGINT or SIGTERM. Gives the exit status. */
-export async function runServer(words: readonly string[]): Promise<number> {
-  if (words.some((word) => /^--?h(elp)?$/.test(word))) {
-    process.stdout.write(USAGE)
-    return 0
-  }
+export async function runServer(input: Input): Promise<number> {
   try {
-    const flags = parseFlags(words)
+    const flags = flagsOf(input)
     refuseDebugging(flags.dev)
     const { config, warnings } = await configOf(flags)
     const server = await createServer({
@@ -67,42 +51,21 @@ export async function runServer(words: readonly string[]): Promise<number> {
 
 class UsageError extends Error {}
 
-function parseFlags(words: readonly string[]): Flags {
-  const doubled = words.map((word) => (/^-[a-z]/.test(word) ? `-${word}` : word))
-  try {
-    const { values } = parseArgs({
-      args: doubled,
-      options: {
-        config: { type: 'string' },
-        dev: { type: 'boolean', default: false },
-        'dev-root-token-id': { type: 'string' },
-        'dev-listen-address': { type: 'string' },
-        'dev-tls': { type: 'boolean', default: false },
-        // Accepted from the family's command lines: nothing is stored in any case.
-        'dev-no-store-token': { type: 'boolean' },
-        'log-level': { type: 'string' },
-        'log-format': { type: 'string' },
-      },
-    })
-    const dev = values.dev || values['dev-tls']
-    if (!dev && values.config === undefined)
-      throw new UsageError('no config: give -config=FILE, or -dev')
-    if (dev && values.config !== undefined)
-      throw new UsageError('-dev and -config do not go together')
-    const rootTokenId = values['dev-root-token-id'] ?? familyVariable('DEV_ROOT_TOKEN_ID')
-    return {
-      dev,
-      devTls: values['dev-tls'],
-      listenAddress:
-        values['dev-listen-address'] ?? familyVariable('DEV_LISTEN_ADDRESS') ?? '127.0.0.1:8200',
-      ...(values.config === undefined ? {} : { config: values.config }),
-      ...(rootTokenId === undefined ? {} : { rootTokenId }),
-      ...(values['log-level'] === undefined ? {} : { logLevel: values['log-level'] }),
-      ...(values['log-format'] === undefined ? {} : { logFormat: values['log-format'] }),
-    }
-  } catch (error) {
-    if (error instanceof UsageError) throw error
-    throw new UsageError((error as Error).message)
+function flagsOf(input: Input): Flags {
+  const devTls = input.bool('dev-tls') === true
+  const dev = devTls || input.bool('dev') === true
+  const [config, rootTokenId] = [input.text('config'), input.text('dev-root-token-id')]
+  if (!dev && config === undefined) throw new UsageError('no config: give -config=FILE, or -dev')
+  if (dev && config !== undefined) throw new UsageError('-dev and -config do not go together')
+  return {
+    dev,
+    devTls,
+    config,
+    rootTokenId: rootTokenId ?? familyVariable('DEV_ROOT_TOKEN_ID'),
+    listenAddress:
+      input.text('dev-listen-address') ?? familyVariable('DEV_LISTEN_ADDRESS') ?? '127.0.0.1:8200',
+    logLevel: input.text('log-level'),
+    logFormat: input.text('log-format'),
   }
 }
 
@@ -129,7 +92,7 @@ function refuseDebugging(isDev: boolean): void {
 async function configOf(
   flags: Flags,
 ): Promise<{ config: ServerConfig; warnings: readonly string[] }> {
-  const { parseServerConfig } = await import('../../config/parse.ts')
+  const { parseServerConfig } = await import('../../../config/parse.ts')
   const overrides = {
     ...(flags.logLevel === undefined
       ? {}

@@ -2,9 +2,9 @@
  * `operator backup` and `operator restore` (protocols 1.10): the store's own file, still sealed, without
  * asking the server.
  */
-import type { Command } from '../command.ts'
-import { Failure, usageFailure } from '../failure.ts'
-import { say } from '../output.ts'
+import type { Command } from '../../command.ts'
+import { Failure, usageFailure } from '../../failure.ts'
+import { say } from '../../output.ts'
 
 export const operatorBackup: Command = {
   args: [{ name: 'file' }],
@@ -16,7 +16,7 @@ export const operatorBackup: Command = {
     const [target = ''] = session.input.args
     const store = session.input.text('store')
     if (store === undefined) throw usageFailure('no store named', 'say -store=FILE')
-    const { backupStore } = await import('../../index.ts')
+    const { backupStore } = await import('../../../index.ts')
     await told('backing up', () => backupStore(store, target))
     say(session, `Success! Backed up ${store} to ${target}`)
     return 0
@@ -52,7 +52,7 @@ export const operatorRestore: Command = {
     const store = session.input.text('store')
     if (store === undefined) throw usageFailure('no store named', 'say -store=FILE')
     const keepTokens = session.input.bool('keep-tokens') ?? false
-    const { restoreStore } = await import('../../index.ts')
+    const { restoreStore } = await import('../../../index.ts')
     const replaced = await told('restoring', () =>
       restoreStore(source, store, {
         keepTokens,

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { secretBytes } from '../../random.ts'
+import { secretBytes } from '../../../random.ts'
 
 const DAYS = 30
 const DAY_MS = 86_400_000

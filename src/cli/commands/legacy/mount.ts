@@ -1,22 +1,27 @@
-/** The verbs of 2015: `mount` and `mounts` (contract 8.2, Decision 3). */
-import { ApiError } from '../../client/api-error.ts'
-import { isObject, type JsonObject } from '../../client/json.ts'
-import { formatDuration } from '../../duration.ts'
-import type { Command } from '../command.ts'
-import { printStructured } from '../output.ts'
-import { requestFailure, type Session } from '../session.ts'
-import { encodeTable } from '../table.ts'
-import { readMounts } from './secrets.ts'
+/** The verbs of 2015 for mounts: `mount`, `mounts`, `unmount`, `remount`, `mount-tune` (contract 8.2, Decision 3). */
+import { ApiError } from '../../../client/api-error.ts'
+import { isObject, type JsonObject } from '../../../client/json.ts'
+import { formatDuration } from '../../../duration.ts'
+import type { Command, Flag } from '../../command.ts'
+import { printStructured } from '../../output.ts'
+import { requestFailure, type Session } from '../../session.ts'
+import { encodeTable } from '../../table.ts'
+import { mountPath, pathFlag, readMounts, SECRETS } from '../mount/kind.ts'
+import { moveMount } from '../mount/mounts.ts'
 
 const COMPAT: JsonObject = { compat: '2015' }
+
+const lifeFlags: readonly Flag[] = [
+  { name: 'default-lease-ttl', kind: 'text', value: 'duration', help: 'Default life of leases.' },
+  { name: 'max-lease-ttl', kind: 'text', value: 'duration', help: 'Longest life of leases.' },
+]
 
 export const mount: Command = {
   args: [{ name: 'type' }],
   flags: [
-    { name: 'path', kind: 'text', value: 'path', help: 'Where to mount; the type when absent.' },
+    pathFlag,
     { name: 'description', kind: 'text', value: 'text', help: 'For people.' },
-    { name: 'default-lease-ttl', kind: 'text', value: 'duration', help: 'Default life of leases.' },
-    { name: 'max-lease-ttl', kind: 'text', value: 'duration', help: 'Longest life of leases.' },
+    ...lifeFlags,
   ],
   description:
     'The verb of 2015: an ssh engine is mounted with the option compat=2015, where the server allows it.\n' +
@@ -24,7 +29,7 @@ export const mount: Command = {
   examples: ['postern mount ssh'],
   async run(session) {
     const [type = ''] = session.input.args
-    const path = (session.input.text('path') ?? type).replace(/^\/+|\/+$/g, '')
+    const path = mountPath(session.input.text('path') ?? type).slice(0, -1)
     const body: JsonObject = {
       type,
       description: session.input.text('description') ?? '',
@@ -67,7 +72,7 @@ export const mounts: Command = {
   flags: [],
   description: 'The verb of 2015; today it is postern secrets list.',
   async run(session) {
-    const table = await readMounts(session)
+    const table = await readMounts(session, SECRETS)
     if (session.format !== 'table') {
       printStructured(session, table)
       return 0
@@ -85,6 +90,47 @@ export const mounts: Command = {
     session.terminal.write(
       encodeTable(['Path', 'Type', 'Default TTL', 'Max TTL', 'Description'], rows),
     )
+    return 0
+  },
+}
+
+export const unmount: Command = {
+  args: [{ name: 'path', completes: 'mount' }],
+  flags: [],
+  description: 'The verb of 2015; today it is postern secrets disable.',
+  async run(session) {
+    const path = mountPath(session.input.args[0]).slice(0, -1)
+    await session.ask('unmounting', 'DELETE', `sys/mounts/${path}`)
+    session.terminal.write(`Successfully unmounted '${path}' if it was mounted\n`)
+    return 0
+  },
+}
+
+export const remount: Command = {
+  args: [{ name: 'from', completes: 'mount' }, { name: 'to' }],
+  flags: [],
+  description: 'The verb of 2015; today it is postern secrets move.',
+  async run(session) {
+    const [from = '', to = ''] = session.input.args
+    await moveMount(session, SECRETS, { from: mountPath(from), to: mountPath(to) })
+    session.terminal.write(`Successfully remounted from '${from}' to '${to}'!\n`)
+    return 0
+  },
+}
+
+export const mountTune: Command = {
+  args: [{ name: 'path', completes: 'mount' }],
+  flags: lifeFlags,
+  description: 'The verb of 2015; today it is postern secrets tune.',
+  async run(session) {
+    const { input } = session
+    const path = mountPath(input.args[0]).slice(0, -1)
+    const body = {
+      default_lease_ttl: input.text('default-lease-ttl') ?? '',
+      max_lease_ttl: input.text('max-lease-ttl') ?? '',
+    }
+    await session.ask('tuning', 'POST', `sys/mounts/${path}/tune`, { body })
+    session.terminal.write(`Successfully tuned mount '${path}'!\n`)
     return 0
   },
 }

@@ -2,14 +2,15 @@
  * `operator rekey` and `operator generate-root` (contract 2.1): new key shares and a new root token, by a quorum of
  * the present shares. With a token that has sudo an attempt is started without a share, else with the first one.
  */
-import type { JsonObject } from '../../client/json.ts'
-import { jsonOf, texts } from '../../client/reply.ts'
-import type { Command, Flag } from '../command.ts'
-import { Failure, usageFailure } from '../failure.ts'
-import { goText } from '../go-text.ts'
-import { printRows, printStructured, say } from '../output.ts'
-import type { Session } from '../session.ts'
-import { askKey, countOf } from './operator.ts'
+import type { JsonObject } from '../../../client/json.ts'
+import { jsonOf, texts } from '../../../client/reply.ts'
+import type { Command, Flag } from '../../command.ts'
+import { Failure, usageFailure } from '../../failure.ts'
+import { goText } from '../../go-text.ts'
+import { printRows, printStructured, say } from '../../output.ts'
+import type { Session } from '../../session.ts'
+import { countOf } from './init.ts'
+import { askKey } from './seal.ts'
 
 const attemptFlags: readonly Flag[] = [
   { name: 'init', kind: 'bool', help: 'Starts an attempt.' },
