@@ -10,7 +10,7 @@ import { badRequest, PosternError } from '../errors.ts'
 import { type CanonicalTarget, canonicalPath } from '../mount/canonical.ts'
 import { uuid } from '../random.ts'
 import { type BodyBudget, checkPatchType, decodeBody, hasBody, readBody } from './body/body.ts'
-import { noteResponse, originOf, takeMethod } from './connection.ts'
+import { noteResponse, openResponse, originOf, takeMethod } from './connection.ts'
 import { type Encoded, encodeResponse, JSON_TYPE, send } from './encode.ts'
 import { errorBody, type HttpLog, renderError } from './error-response.ts'
 import type { ResolveClient } from './listener/forwarded.ts'
@@ -46,11 +46,20 @@ export type AnswerRequest = (
 /** Makes the function that answers a listener's requests. It throws nothing. */
 export function answerRequests(options: RouteOptions, terms: ListenerTerms): AnswerRequest {
   return (message, response, expectsContinue = false) => {
-    noteResponse(message.socket, response)
+    const { socket } = message
+    const before = openResponse(socket)
+    noteResponse(socket, response)
     const exchange = new Exchange(options, terms, message, response, expectsContinue)
-    exchange.answer().catch((cause: unknown) => {
-      options.log({ level: 'error', message: 'an answer could not be sent', cause })
-      message.socket.destroy()
+    const answer = () => {
+      exchange.answer().catch((cause: unknown) => {
+        options.log({ level: 'error', message: 'an answer could not be sent', cause })
+        socket.destroy()
+      })
+    }
+    if (before === undefined) return answer()
+    // One after the other, as the client wrote them; nothing is done for what comes behind the last answer.
+    before.once('close', () => {
+      if (socket.writable) answer()
     })
   }
 }
@@ -60,6 +69,7 @@ class Exchange {
   readonly #terms: ListenerTerms
   readonly #message: IncomingMessage
   readonly #response: ServerResponse
+  readonly #method: string
   readonly #namespace: string | undefined
   /** The client waits for `100 Continue` before it sends its body. */
   #owesContinue: boolean
@@ -75,6 +85,7 @@ class Exchange {
     this.#terms = terms
     this.#message = message
     this.#response = response
+    this.#method = takeMethod(message.socket, message.method ?? '')
     this.#namespace = message.headers['x-vault-namespace'] as string | undefined
     this.#owesContinue = expectsContinue
   }
@@ -93,7 +104,7 @@ class Exchange {
 
   async #ask(id: string): Promise<Encoded | undefined> {
     const message = this.#message
-    const method = takeMethod(message.socket, message.method ?? '')
+    const method = this.#method
     checkMethod(method)
     if (message.httpVersionMajor !== 1) throw badRequest('the request is not HTTP/1')
     if (message.headers.host === undefined && message.httpVersionMinor === 1) {

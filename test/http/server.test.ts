@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import fc from 'fast-check'
-import { ask, Client, head, start } from './harness.ts'
+import { ask, Client, echo, head, start } from './harness.ts'
 import { firstCertificate } from './tls-material.ts'
 
 test('malformed requests are refused with 400 and the connection closed', async (t) => {
@@ -41,6 +41,26 @@ test('a malformed request after good ones is refused after their answers', async
   assert.deepEqual(await client.json(), { operation: 'list', path: 'b/', data: {} })
   assert.equal((await client.answer())?.status, 400)
   assert.equal(await client.end(), '')
+})
+
+test('requests of one connection are carried out one after the other, none behind the last answer', async (t) => {
+  const log: string[] = []
+  const started = await start(t, {
+    handle: async (request) => {
+      log.push(`+${request.path}`)
+      for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+      log.push(`-${request.path}`)
+      return echo(request)
+    },
+  })
+  const client = started.open()
+  const close = head('POST /v1/c', ['Connection: close'], '{"a":1}')
+  await client.send(head('GET /v1/a') + head('LIST /v1/b') + close + head('GET /v1/d'))
+  for (const path of ['a', 'b/', 'c']) {
+    assert.equal(((await client.json()) as { path: string }).path, path)
+  }
+  assert.equal(await client.end(), '')
+  assert.deepEqual(log, ['+a', '-a', '+b/', '-b/', '+c', '-c'])
 })
 
 test('headers over the limit are refused with 431', async (t) => {
