@@ -6,10 +6,12 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { errorCodes } from '../src/errors.ts'
 import { apiPage } from './api-page.ts'
+import { cliPage } from './cli-page.ts'
 
 /** A page and its text. A new generated page is one row here. */
 const pages: Record<string, () => string> = {
   'docs/api.md': apiPage,
+  'docs/cli.md': cliPage,
   'docs/errors.md': errorsPage,
 }
 
