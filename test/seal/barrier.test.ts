@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { Barrier } from '../../src/seal/barrier.ts'
+import { newKey, openEnvelope, sealEnvelope } from '../../src/seal/envelope.ts'
 import { Keyring } from '../../src/seal/keyring.ts'
 import { GENERATION_KEY, SEAL_KEY } from '../../src/storage/path.ts'
 import type { Store } from '../../src/storage/store.ts'
@@ -70,6 +71,42 @@ describe('a sealed value', () => {
     const other = new Barrier(store)
     other.open(Keyring.create(START))
     await assert.rejects(other.get(['a']), { code: 'internal' })
+  })
+
+  test('protocols 1.7: does not open in another cluster, were its keys the same', async (t) => {
+    const store = await memoryStore(t)
+    const rootKey = newKey()
+    const keyring = Keyring.create(START)
+    const purpose = 'postern keyring'
+    const bytes = openEnvelope(rootKey, keyring.seal(rootKey), purpose) ?? assert.fail()
+    bytes.write('0'.repeat(36), 1)
+    const other = Keyring.open(sealEnvelope(rootKey, bytes, purpose), rootKey) ?? assert.fail()
+    assert.notEqual(other.clusterId, keyring.clusterId)
+    const barrier = new Barrier(store)
+    barrier.open(keyring)
+    await barrier.commit([{ key: 'a', value: secret }], [])
+    barrier.open(other)
+    await assert.rejects(barrier.get(['a']), { code: 'internal' })
+  })
+
+  test('protocols 1.7: every value has a nonce of its own, in one commit and in several', async (t) => {
+    const store = await memoryStore(t)
+    const barrier = new Barrier(store)
+    barrier.open(Keyring.create(START))
+    const keys = ['a', 'b', 'c', 'd']
+    await barrier.commit(
+      [
+        { key: 'a', value: secret },
+        { key: 'b', value: secret },
+      ],
+      [],
+    )
+    await barrier.commit([{ key: 'c', value: secret }], [])
+    await barrier.commit([{ key: 'd', value: secret }], [])
+    const nonces = await Promise.all(
+      keys.map(async (key) => (await rawValue(store, key)).toString('hex', 21, 33)),
+    )
+    assert.equal(new Set(nonces).size, keys.length)
   })
 
   test('does not open when any byte was changed or cut', async (t) => {

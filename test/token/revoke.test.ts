@@ -8,6 +8,7 @@ import { resumeRevocations, revokeTokenTree, type TokenHoldings } from '../../sr
 import type { TokenRecord } from '../../src/token/token.ts'
 import { readToken, takeUse, tokenCreation, tokenUpdate } from '../../src/token/token-store.ts'
 import { keysIn } from '../support/core.ts'
+import { InterposedStore } from '../support/interposed-store.ts'
 
 const holdings: TokenHoldings = {
   revokeHeldLeases: () => Promise.resolve(),
@@ -114,6 +115,21 @@ describe('the end of a token', () => {
       assert.deepEqual(ended, ['a'], added)
       assert.deepEqual(await keysIn(store, 'tok/', 'held/', 'revoking/'), [])
     }
+  })
+
+  test('protocols 1.4: a child that is committed right before the mark ends too', async () => {
+    const store = new InterposedStore(await start())
+    await put(store, 'a')
+    await put(store, 'other', { parentId: 'a' })
+    let isLate = true
+    store.beforeCommit = async (writes) => {
+      if (!isLate || !writes.some(({ key }) => key === 'revoking/a')) return
+      isLate = false
+      await put(store, 'child', { parentId: 'a' })
+    }
+    await revokeTokenTree(store, holdings, 'a')
+    assert.equal(isLate, false)
+    assert.deepEqual(await keysIn(store, ''), [])
   })
 
   test('that was only marked is finished by the next start', async () => {
