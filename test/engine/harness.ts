@@ -73,7 +73,7 @@ export class Mounted {
   now: number = Date.UTC(2026, 10, 22, 12)
   tuning: Tuning = {}
   /** Leases that were begun, and not abandoned. */
-  readonly begun = new Map<string, PendingLease>()
+  readonly begun: Map<string, PendingLease> = new Map()
   /** Runs where the engine asks whether the token is still good. */
   stillAllowed: () => Promise<void> = async () => {}
   /** What the caller may do with sudo at other paths. */
