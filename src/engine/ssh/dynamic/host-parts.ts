@@ -166,7 +166,7 @@ exit "$status"
 export const LOCAL_TIME: string = `
 in_local_time() {
   printf '%s\\n' "$1" | while read -r seconds line; do
-    time=$seconds
+    time=$seconds taken=
     for try in 1 2 3; do
       utc=$(date -u -d "@$time" '+%Y %m %d %H %M %S') &&
         taken=$(env -u TZ awk -v utc="$utc 0" 'BEGIN { print mktime(utc) }' 2>/dev/null) || break
@@ -176,7 +176,7 @@ in_local_time() {
       esac
       time=$((time + seconds - taken))
     done
-    if [ -z "\${taken-}" ] || [ "$taken" -gt "$seconds" ]; then
+    if [ -z "$taken" ] || [ "$taken" -gt "$seconds" ]; then
       printf 'postern: %s\\n' "cannot tell the local time of the host" >&2
       exit 1
     fi
