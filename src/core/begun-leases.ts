@@ -66,7 +66,9 @@ export async function releaseBegun(parts: Parts, request: Request): Promise<void
 
 async function release(parts: Parts, lease: BegunLease): Promise<void> {
   const work = async () => {
-    if (await lease.release(parts.clock.now())) parts.leases.endDue([lease.id])
+    const isDue = await lease.release(parts.clock.now())
+    if (!isDue) throw new PosternError('unavailable', 'the lease is just being ended')
+    parts.leases.endDue([lease.id])
   }
   try {
     await work()

@@ -114,10 +114,14 @@ export async function startTestCore(
 }
 
 /** Another core over the store of a first one, unsealed: the second reader of protocols 1.3. Its store stays open. */
-export async function startSecondCore(first: TestCore): Promise<TestCore> {
+export async function startSecondCore(
+  first: TestCore,
+  changes: Partial<CoreOptions> = {},
+): Promise<TestCore> {
   const { raw, unsealKey, rootToken } = first
   const audit = new RecordingAudit()
-  const core = new Core(coreOptions(raw, audit, { now: () => Date.UTC(2026, 10, 22, 12) }))
+  const clock = { now: () => Date.UTC(2026, 10, 22, 12) }
+  const core = new Core({ ...coreOptions(raw, audit, clock), ...changes })
   await core.seal.unseal({ key: unsealKey })
   const close = () => core.stop()
   return { ...first, ...requestsTo(core, rootToken), core, audit, close }

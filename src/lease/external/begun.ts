@@ -12,13 +12,14 @@ import {
   readLease,
   type StoredLease,
 } from '../lease.ts'
-import { changeLease, newClaim, retired } from './claim.ts'
+import { changeLease, newClaim, retired, storeAgain } from './claim.ts'
 import type { EngineOf } from './engine.ts'
 
 export class BegunLease {
   readonly #store: Store
   readonly #lease: StoredLease
   readonly #claimId: string
+  #isAbandoned = false
 
   private constructor(store: Store, lease: StoredLease, claimId: string) {
     this.#store = store
@@ -71,12 +72,18 @@ export class BegunLease {
     await changeLease(this.#store, this.id, (lease, { claim }) =>
       claim?.id === this.#claimId ? [...beside, ...leaseRemoval(lease)] : undefined,
     )
+    this.#isAbandoned = true
   }
 
-  /** Makes it due, active or not: nobody will use it. False when it is gone, or somebody ends it already. */
-  release(now: number): Promise<boolean> {
-    return changeLease(this.#store, this.id, (lease, { claim, ...external }) =>
+  /**
+   * Makes it due, active or not: nobody will use it. Where others have ended it already it is ended once more. False
+   * while somebody ends it: they may have been too early.
+   */
+  async release(now: number): Promise<boolean> {
+    if (this.#isAbandoned) return true
+    const isDue = await changeLease(this.#store, this.id, (lease, { claim, ...external }) =>
       claim === undefined || claim.id === this.#claimId ? retired(lease, external, now) : undefined,
     )
+    return isDue || storeAgain(this.#store, this.#lease, now)
   }
 }

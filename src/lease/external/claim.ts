@@ -9,6 +9,7 @@ import {
   type ExternalState,
   type LeaseRecord,
   leaseChange,
+  leaseCreation,
   leaseKey,
   readLease,
   type StoredLease,
@@ -63,4 +64,16 @@ export async function changeLease(
     const result = await store.commit(writes, [{ key: leaseKey(id), is: lease.version }])
     if (result.committed) return true
   }
+}
+
+/**
+ * Stores again a lease that others have ended meanwhile, to be ended once more: whoever was late may have made anew
+ * what was gone already. False when the lease is there.
+ */
+export async function storeAgain(store: Store, lease: StoredLease, now: number): Promise<boolean> {
+  const { id, version: _version, ...record } = lease
+  const external = { state: 'active', ending: true, dueAt: now } as const
+  const { writes, condition } = leaseCreation(id, { ...record, external })
+  const result = await store.commit(writes, [condition])
+  return result.committed
 }

@@ -1,7 +1,7 @@
 /** Renewing a lease that stands for something outside the store: claimed first, so that it is not ended meanwhile (protocols 1.6). */
 import type { Store } from '../../storage/store.ts'
 import { leasePeriodMs, type StoredLease } from '../lease.ts'
-import { changeLease, isClaimed, movedTo, newClaim } from './claim.ts'
+import { changeLease, isClaimed, movedTo, newClaim, storeAgain } from './claim.ts'
 import type { EngineOf } from './engine.ts'
 
 interface Renewal {
@@ -38,13 +38,13 @@ export async function renewOutside(
     const life = { expiresAt, lastRenewedAt: now, periodMs: leasePeriodMs(read) }
     return movedTo(read, { state: 'active', dueAt: expiresAt }, { ...life, ...renewed })
   })
-  if (!isRenewed) await giveBack(store, id, claim.id, now)
+  if (!isRenewed && !(await giveBack(store, id, claim.id, now))) await storeAgain(store, lease, now)
   return isRenewed
 }
 
 /** The lease is as it was; one that was revoked meanwhile is due. */
-async function giveBack(store: Store, id: string, claimId: string, now: number): Promise<void> {
-  await changeLease(store, id, (lease, { claim, ...external }) =>
+function giveBack(store: Store, id: string, claimId: string, now: number): Promise<boolean> {
+  return changeLease(store, id, (lease, { claim, ...external }) =>
     claim?.id === claimId
       ? movedTo(lease, { ...external, dueAt: external.ending ? now : lease.expiresAt })
       : undefined,
