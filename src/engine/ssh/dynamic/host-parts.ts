@@ -20,7 +20,8 @@ elif command -v sudo >/dev/null 2>&1; then
 else
   fail "sudo is not installed on the host"
 fi
-said=$(printf '%s\\n' "$root" | "$@" 2>&1 >/dev/null)
+# A shell may say itself that a program was killed.
+{ said=$(printf '%s\\n' "$root" | "$@" 2>&1 >/dev/null); } 2>/dev/null
 status=$?
 [ "$status" -ne 0 ] || exit 0
 case $said in
@@ -33,11 +34,10 @@ case $said in
   *'not allowed'* | *'not in the sudoers'* | *'may not run'*)
     said="sudo does not allow it to $(id -un)" ;;
   '')
-    if [ "$status" -eq 124 ]; then
-      said='it takes longer than 20 s'
-    else
-      said="a program ended with status $status"
-    fi ;;
+    case $status in
+      124 | 143) said='it takes longer than 20 s' ;;
+      *) said="a program ended with status $status" ;;
+    esac ;;
   *)
     said=\${said##*
 } ;;
@@ -144,7 +144,7 @@ exit
 export const OWN_SCRIPT_PART: string = `
 folder=$(mktemp -d "\${HOME:-/tmp}/.postern.XXXXXX" 2>&1) || fail "cannot write as $(id -un): \${folder##*: }"
 trap 'cd / && rm -rf "$folder"' EXIT
-trap 'exit 1' HUP INT TERM
+trap 'exit 143' HUP INT TERM
 cd "$folder" || exit 1
 said=$({ printf '%s\\n' "$POSTERN_LINES" >key.pub && printf '%s' "$script" >script && chmod 700 script; } 2>&1) ||
   fail "cannot write as $(id -un): \${said##*: }"

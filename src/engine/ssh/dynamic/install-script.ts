@@ -138,7 +138,7 @@ folder=\${file%/*}
 name=./\${file##*/}
 temporary= own_folder=
 trap tidy_up EXIT
-trap 'exit 1' HUP INT TERM
+trap 'exit 143' HUP INT TERM
 
 above=$(cd -P -- "\${folder%/*}/" 2>/dev/null && pwd -P) ||
   fail "the folder \${folder%/*} does not exist, or is closed to user $(id -un)"
