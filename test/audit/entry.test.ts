@@ -254,6 +254,30 @@ describe('the data of a line (CVE-2025-62513, CVE-2025-62705, CVE-2026-46358)', 
   })
 })
 
+describe('what a device remembers (protocols 2.3)', () => {
+  it('are accessors, and nothing of tokens, data, paths and errors', () => {
+    const own = new Hasher(SALT)
+    const encoder = new LineEncoder(usual, own)
+    for (let i = 0; i < 50; i++) {
+      const request = requestOf({
+        token: `${TOKEN}${i}`,
+        path: `auth/token/renew/secret-part-${i}`,
+        secretParts: [`secret-part-${i}`],
+        data: new Map([[`${OTP}-${i}`, `value ${i}`]]),
+        headers: new Map([['x-trace', `trace ${i}`]]),
+      })
+      const response = { data: { key: `${OTP}${i}`, list: [`element ${i}`] } }
+      const record = { request, caller, response, error: `secret-part-${i}` }
+      const headers = new Map([['x-trace', { hmac: true }]])
+      encoder.encode('request', NOW, record, headers)
+      encoder.encode('response', NOW, record, headers)
+    }
+    assert.equal(own.size, 1)
+    own.remembered(caller.accessor)
+    assert.equal(own.size, 1)
+  })
+})
+
 describe('secrets in the wrong place (protocols 2.4)', () => {
   const undeclared = (name: string) =>
     Object.keys(requestData({ [name]: '' }, { declared: new Set(['otp']) }))[0]

@@ -1,7 +1,7 @@
 /** The file device: opening, modes, folders, links, rotation. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import {
+import fs, {
   chmodSync,
   mkdirSync,
   readFileSync,
@@ -10,6 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import path from 'node:path'
 import { describe, it } from 'node:test'
 import { FileDevice, type FileOptions } from '../../src/audit/file.ts'
@@ -59,6 +60,32 @@ describe('FileDevice', () => {
     await setting.close()
     assert.equal(modeOf(file), '600')
     assert.equal(readFileSync(file, 'utf8'), 'old\nnew\n')
+  })
+
+  it('waits for the disk with sync=true, and only then (protocols 2.2)', async (t) => {
+    await using site = await tempFolder()
+    const synced: number[] = []
+    t.mock.method(fs, 'fdatasync', (fd: number, done: (error: null) => void) => {
+      synced.push(fd)
+      setImmediate(done, null)
+    })
+    syncBuiltinESMExports()
+    // A copy of the module that has not bound the function yet.
+    const counted = '../../src/audit/file.ts?counted'
+    const { FileDevice: Counted } = (await import(counted)) as { FileDevice: typeof FileDevice }
+    for (const [sync, expected] of [
+      [false, 0],
+      [true, 2],
+    ] as const) {
+      const file = path.join(site.folder, `${sync}.log`)
+      const device = new Counted({ file, mode: 0o600, prefix: '', sync, followsLinks: true })
+      await device.write('one')
+      await device.write('two')
+      assert.equal(synced.length, expected, `sync=${sync}`)
+      await device.close()
+    }
+    t.mock.restoreAll()
+    syncBuiltinESMExports()
   })
 
   it('closes the torn line that an earlier process left (protocols 2.2)', async () => {

@@ -173,6 +173,26 @@ test('ten that write configuration and ten that issue, without a pause, all get 
   assert.equal(new Set(data?.['keys'] as string[]).size, 201)
 })
 
+test('protocols 1.8: nothing decoded outlives a seal', async (t) => {
+  const server = await startInterposed()
+  t.after(() => server.close())
+  await mountSsh(server)
+  const readsOfRole = async (): Promise<number> => {
+    let reads = 0
+    server.raw.afterGet = (keys) => {
+      if (keys.some((key) => /\/role.*\/web$/.test(key))) reads++
+    }
+    await server.call('read', 'ssh/roles/web')
+    server.raw.heal()
+    return reads
+  }
+  assert.equal(await readsOfRole(), 1)
+  assert.equal(await readsOfRole(), 0)
+  await server.core.seal.seal()
+  await server.core.seal.unseal({ key: server.unsealKey })
+  assert.equal(await readsOfRole(), 1)
+})
+
 test('protocols 1.3: a fill reads generation and value in one snapshot', async () => {
   const store = new InterposedStore(await openSqliteStore({ path: ':memory:' }))
   await store.commit([{ key: MOUNTS, value: Buffer.from('a') }], [])

@@ -109,6 +109,20 @@ describe('a sealed value', () => {
     assert.equal(new Set(nonces).size, keys.length)
   })
 
+  test('protocols 1.8: of an unknown term has the keyring loaded once, and then fails', async (t) => {
+    const store = await memoryStore(t)
+    let loads = 0
+    const reload = async () => void loads++
+    const barrier = new Barrier(store, { reload })
+    barrier.open(Keyring.create(START))
+    await barrier.commit([{ key: 'a', value: secret }], [])
+    const raw = await rawValue(store, 'a')
+    raw.writeUInt32BE(7, 1)
+    await store.commit([{ key: 'a', value: raw }], [])
+    await assert.rejects(barrier.get(['a']), { code: 'internal' })
+    assert.equal(loads, 1)
+  })
+
   test('does not open when any byte was changed or cut', async (t) => {
     const store = await memoryStore(t)
     const barrier = new Barrier(store)
