@@ -3,13 +3,14 @@
  * disk, TLS off, file audit device on) with the load generator in `bench/load`, and prints a table.
  */
 import { execFileSync, spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { type RunningServer, startServer } from '../test/support/server.ts'
 import { benchPackages, ensurePackages } from '../tools/debian-packages.ts'
 import { bareSigning } from './bare-signing.ts'
+import { layOutPackage } from './package.ts'
 
 /** One JSON line of the load generator; the members that the table shows. */
 interface Row {
@@ -87,16 +88,6 @@ async function measureAll(home: string): Promise<boolean> {
   } finally {
     await server.stop()
   }
-}
-
-/** The files that an installation has, and no sources: what is measured is what is shipped. */
-function layOutPackage(home: string): string {
-  execFileSync(process.execPath, [path.join(root, 'tools/build.ts')], { stdio: 'inherit' })
-  const installed = path.join(home, 'package')
-  for (const name of ['bin', 'dist', 'package.json']) {
-    cpSync(path.join(root, name), path.join(installed, name), { recursive: true })
-  }
-  return path.join(installed, 'bin/postern.js')
 }
 
 function writeConfig(home: string): string {

@@ -10,8 +10,8 @@ export interface Site extends AsyncDisposable {
   readonly config: string
   /** `audit.log` of the folder. */
   readonly auditFile: string
-  /** Starts the server, or starts it again once it was stopped. */
-  start(): Promise<RunningServer>
+  /** Starts the server, or starts it again once it was stopped; with this launcher, or the checkout's own. */
+  start(bin?: string): Promise<RunningServer>
 }
 
 interface SiteOptions {
@@ -46,8 +46,8 @@ export function makeSite(options: SiteOptions = {}): Site {
     folder,
     config,
     auditFile: path.join(folder, 'audit.log'),
-    start: async () => {
-      running = await startServer([`-config=${config}`])
+    start: async (bin) => {
+      running = await startServer([`-config=${config}`], bin === undefined ? {} : { bin })
       return running
     },
     [Symbol.asyncDispose]: async () => {
