@@ -5,6 +5,8 @@ import { Scanner, type Token } from '../hcl/scanner.ts'
 interface Line {
   readonly tokens: readonly Token[]
   readonly text: string
+  /** Text of a heredoc. */
+  readonly isKept: boolean
 }
 
 const OPENERS = new Set(['LBRACE', 'LBRACK'])
@@ -17,27 +19,43 @@ export function formatHcl(text: string): string {
   const lines = linesOf(text)
   const formatted: string[] = []
   let depth = 0
-  for (const { tokens, text: line } of lines) {
+  for (const { tokens, text: line, isKept } of lines) {
+    if (isKept) {
+      formatted.push(line)
+      continue
+    }
     const closing = tokens.findIndex(({ type }) => !CLOSERS.has(type))
     const indent = Math.max(0, depth - (closing < 0 ? tokens.length : closing))
     for (const { type } of tokens) depth += OPENERS.has(type) ? 1 : CLOSERS.has(type) ? -1 : 0
     formatted.push(isMovable(line, tokens) ? layOut(line, tokens, indent) : line.trimEnd())
   }
-  const joined = alignEquals(formatted, lines).join('\n')
-  return `${joined.replace(/\n{3,}/g, '\n\n').trim()}\n`
+  const shown = alignEquals(formatted, lines).filter((line, index) => {
+    const isSecondBlank = line === '' && (formatted[index - 1] ?? '') === ''
+    return lines[index]?.isKept || !isSecondBlank
+  })
+  return `${shown.join('\n').trimEnd()}\n`
 }
 
 function linesOf(text: string): Line[] {
   const lines = text.replaceAll('\r\n', '\n').split('\n')
   const tokens: Token[][] = lines.map(() => [])
+  const kept = new Set<number>()
   const scanner = new Scanner(lines.join('\n'))
   for (let token = scanner.next(); token.type !== 'EOF'; token = scanner.next()) {
     tokens[token.line - 1]?.push(token)
+    if (token.type !== 'HEREDOC') continue
+    // Its own lines and the one that ends it.
+    const end = token.line + String(token.value).split('\n').length
+    for (let line = token.line; line < end; line++) kept.add(line)
   }
-  return lines.map((line, index) => ({ text: line, tokens: tokens[index] ?? [] }))
+  return lines.map((line, index) => ({
+    text: line,
+    tokens: tokens[index] ?? [],
+    isKept: kept.has(index),
+  }))
 }
 
-/** What stands within a heredoc or a comment of several lines is not ours to move. */
+/** What stands within a comment of several lines is not ours to move. */
 function isMovable(line: string, tokens: readonly Token[]): boolean {
   const first = tokens[0]
   if (first !== undefined) return line.slice(0, first.column - 1).trim() === ''

@@ -1,4 +1,5 @@
 /** `token create`, `lookup`, `renew`, `revoke` and `capabilities` (contract 8.2, 2.4, 3.2, 3.3). */
+import { lookUpVariable } from '../../client/environment.ts'
 import { isObject, type JsonObject } from '../../client/json.ts'
 import { envelopeOf, jsonOf, texts } from '../../client/reply.ts'
 import { parseDuration } from '../../duration.ts'
@@ -8,6 +9,7 @@ import { usageFailure } from '../failure.ts'
 import { printReply, printStructured, say, warn, warnOfSecret } from '../output.ts'
 import { splitPair } from '../pairs.ts'
 import type { Session } from '../session.ts'
+import { eraseToken } from '../token-store.ts'
 
 const accessorFlag: Flag = {
   name: 'accessor',
@@ -159,7 +161,11 @@ export const tokenRevoke: Command = {
   args: [{ name: 'token', isOptional: true }],
   flags: [
     accessorFlag,
-    { name: 'self', kind: 'bool', help: 'Revokes the token that the command runs with.' },
+    {
+      name: 'self',
+      kind: 'bool',
+      help: 'Revokes the token that the command runs with, and forgets it where a login kept it.',
+    },
     {
       name: 'mode',
       kind: 'text',
@@ -180,6 +186,8 @@ export const tokenRevoke: Command = {
 export async function revokeToken(session: Session): Promise<void> {
   const { path, body } = revocation(session.input, await tokenArgument(session))
   const reply = await session.ask('revoking token', 'PUT', path, { body })
+  const wasStored = lookUpVariable(session.terminal.environment, 'TOKEN') === undefined
+  if (path.endsWith('/revoke-self') && wasStored) await eraseToken(session.terminal)
   for (const text of envelopeOf(reply)?.warnings ?? []) warn(session, text)
 }
 

@@ -9,6 +9,7 @@ import {
   version,
 } from '../../../index.ts'
 import type { Input } from '../../command.ts'
+import { Failure, usageFailure } from '../../failure.ts'
 
 const SAME_SIGNAL_MS = 1000
 
@@ -38,25 +39,21 @@ export async function runServer(input: Input): Promise<number> {
     announce(server, flags.dev)
     return await ended
   } catch (error) {
-    if (!(error instanceof PosternError || error instanceof UsageError)) throw error
+    if (!(error instanceof PosternError)) throw error
     const cause =
       error.cause instanceof Error && !error.message.includes(error.cause.message)
         ? `: ${error.cause.message}`
         : ''
-    process.stderr.write(`postern: ${error.message}${cause}\n`)
-    if (error instanceof UsageError) process.stderr.write('hint: postern server -help\n')
-    return 1
+    throw new Failure(`postern: ${error.message}${cause}`)
   }
 }
-
-class UsageError extends Error {}
 
 function flagsOf(input: Input): Flags {
   const devTls = input.bool('dev-tls') === true
   const dev = devTls || input.bool('dev') === true
   const [config, rootTokenId] = [input.text('config'), input.text('dev-root-token-id')]
-  if (!dev && config === undefined) throw new UsageError('no config: give -config=FILE, or -dev')
-  if (dev && config !== undefined) throw new UsageError('-dev and -config do not go together')
+  if (!dev && config === undefined) throw usage('no config: give -config=FILE, or -dev')
+  if (dev && config !== undefined) throw usage('-dev and -config do not go together')
   return {
     dev,
     devTls,
@@ -67,6 +64,10 @@ function flagsOf(input: Input): Flags {
     logLevel: input.text('log-level'),
     logFormat: input.text('log-format'),
   }
+}
+
+function usage(text: string): Failure {
+  return usageFailure(text, 'postern help server')
 }
 
 function familyVariable(name: string): string | undefined {
@@ -83,9 +84,9 @@ function refuseDebugging(isDev: boolean): void {
     /^--(inspect|heapsnapshot|heap-prof|cpu-prof|tls-keylog|trace-tls)/.test(argument),
   )
   if (flag !== undefined)
-    throw new UsageError(`node was started with ${flag}, which would expose keys`)
+    throw usageFailure(`node was started with ${flag}, which would expose keys`)
   if (process.env['NODE_OPTIONS']) {
-    throw new UsageError('NODE_OPTIONS is set: unset it, since it can expose keys')
+    throw usageFailure('NODE_OPTIONS is set: unset it, since it can expose keys')
   }
 }
 
