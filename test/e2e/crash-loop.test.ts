@@ -295,12 +295,14 @@ test(`kill -9 amid mixed load, ${ROUNDS} times: nothing acknowledged is lost, no
   const root: Token = { text, parent: undefined, state: 'good' }
   await prepare(apiOf(running.address, text))
   for (let round = 1; round <= ROUNDS; round++) {
-    const workers = Array.from({ length: WORKERS }, (_, index) =>
-      new Worker(running.address, root, `w${index}`, ledger).run(),
-    )
+    let isKilled = false
+    const workers = Array.from({ length: WORKERS }, async (_, index) => {
+      await new Worker(running.address, root, `w${index}`, ledger).run()
+      assert.ok(isKilled, 'the server ended by itself')
+    })
     const goal = ledger.acknowledged + 20 + randomInt(MAX_ANSWERS)
-    // A worker ends before the kill only when it fails.
     while (ledger.acknowledged < goal) await Promise.race([pause(1 + randomInt(5)), ...workers])
+    isKilled = true
     await running.kill()
     await Promise.all(workers)
     // A copy: what the server itself makes of the files that were left is what is tried.
