@@ -30,7 +30,11 @@ export const configPrefix = (mount: Mount): string => `cfg/mount/${mount.uuid}/`
 export const dataPrefix = (mount: Mount): string => `data/${mount.uuid}/`
 
 /** Coerces the declared fields and builds the call. Throws `invalid_field`. */
-export function validateFields(parts: Parts, authorized: AuthorizedRequest): ValidatedRequest {
+export function validateFields(
+  parts: Parts,
+  authorized: AuthorizedRequest,
+  requestLine: Promise<void>,
+): ValidatedRequest {
   const { request, match } = authorized
   const { path, names } = match
   let data: ReadonlyMap<string, unknown> = request.data
@@ -38,7 +42,7 @@ export function validateFields(parts: Parts, authorized: AuthorizedRequest): Val
   const { values, given } = coerceFields(path.fields, data)
   const warnings: string[] = []
   if (request.data.size > 0 && !path.anyData) warnings.push(...fieldWarnings(authorized))
-  const call = buildCall(parts, authorized, authorized.operation, values, given)
+  const call = buildCall(parts, authorized, authorized.operation, values, given, requestLine)
   return { ...authorized, call, fieldWarnings: warnings }
 }
 
@@ -77,6 +81,7 @@ function buildCall(
   operation: Operation,
   fields: Call['fields'],
   given: ReadonlySet<string>,
+  requestLine?: Promise<void>,
 ): Call {
   const { request, token, mount, config, now } = source
   return {
@@ -98,8 +103,11 @@ function buildCall(
     store: new StoreView(parts.store, dataPrefix(mount)),
     now,
     newLease: (terms) => newLease(terms, request.path, mount, token, now),
-    beginLease: (terms, writes) =>
-      beginLease(parts, source, newLease(terms, request.path, mount, token, now), writes),
+    beginLease: async (terms, writes) => {
+      // It acts before the commit, so that its line has to be there.
+      await requestLine
+      return beginLease(parts, source, newLease(terms, request.path, mount, token, now), writes)
+    },
     hmac: (secret) => parts.hmac(secret),
     allowsSudo: (wanted, path) => allowsSudo(source, wanted, mount.path + path),
     stillAllowed: () => stillAllowed(parts, token, now),

@@ -132,7 +132,7 @@ export class Pipeline {
     this.#noteUse(attempt, authenticated)
     const authorized = await this.#authorize(attempt, authenticated)
     const requestLine = this.#auditRequest(attempt)
-    const validated = validateFields(parts, authorized)
+    const validated = validateFields(parts, authorized, requestLine)
     if (authorized.operation === 'help') {
       return this.#auditResponse(attempt, bareResponse(helpOutcome(authorized), 200), [])
     }

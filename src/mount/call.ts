@@ -83,8 +83,8 @@ export interface Call<F extends Fields = Fields> {
   newLease(terms: LeaseTerms): NewLease
   /**
    * Stores at once a lease whose end needs work outside the store, before that work begins (protocols 1.5). It is
-   * ended by itself unless the outcome activates it. `writes` are committed with it. Needs a caller, and a path
-   * declared with `actsItself`.
+   * ended by itself unless the outcome activates it. `writes` are committed with it, after the request's audit line is
+   * written. Needs a caller.
    */
   beginLease(
     terms: LeaseTerms,

@@ -91,6 +91,18 @@ describe('protocols 1.5: a lease that is begun', () => {
     assert.deepEqual(site.hosts.calls, [])
   })
 
+  test('is not begun before its request line is written', async (t) => {
+    const site = await start(t)
+    let isReached = false
+    site.hosts.beforeInstall = () => {
+      isReached = true
+    }
+    site.audit.failRequests = true
+    assert.equal((await refusalOf(site.send('update', 'h/creds/a'))).status, 500)
+    assert.equal(isReached, false)
+    await nothingLeft(site)
+  })
+
   const failures: [string, (site: Site) => void][] = [
     [
       'the work outside fails half way',

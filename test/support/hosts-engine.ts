@@ -35,7 +35,6 @@ export class HostsEngine {
         declarePath({
           pattern: 'creds/:host',
           fields,
-          actsItself: true,
           operations: {
             update: async (call) => {
               const { host, ttl } = call.fields

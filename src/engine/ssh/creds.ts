@@ -107,8 +107,6 @@ export function credsPath(isCompat2015: IsCompat2015, issueKey: IssueKey): Path 
     pattern: 'creds/:role',
     names: { role: 'role' },
     fields,
-    // A key is on its host before the answer is committed.
-    actsItself: true,
     operations: { update: (call) => issue(call, isCompat2015, issueKey) },
     synopsis: 'Issues a one-time password or a key for a host.',
     description:
