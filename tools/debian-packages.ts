@@ -14,6 +14,9 @@ export const testPackages: readonly string[] = [
   'busybox',
   'curl',
   'jq',
+  'bsdutils',
+  'zsh',
+  'fish',
 ]
 
 export const benchPackages: readonly string[] = ['openssh-client', 'wrk']

@@ -2,8 +2,13 @@
  * `postern complete SHELL WORD…`, run by the shell while a command line is typed: prints what the last word may
  * become, a line each. Names come from the server when there is a token; nothing at all is printed otherwise.
  */
-import type { AnyCommand, Argument, Flag, ListedCommand } from './command.ts'
-import { isLocal } from './command.ts'
+import {
+  type AnyCommand,
+  type Argument,
+  type Flag,
+  isLocal,
+  type ListedCommand,
+} from './command.ts'
 import { commandList } from './command-list.ts'
 import { commonFlags } from './common-flags.ts'
 import { ServerNames } from './server-names.ts'
@@ -49,7 +54,10 @@ async function candidates(
 
 /** The words that a command's name may go on with. */
 function commandWords(before: readonly string[]): string[] {
-  if (before.length === 0) return commandList.map(({ name }) => name.split(' ')[0] as string)
+  if (before.length === 0) {
+    // The verbs of 2015 still work, but are nothing to learn.
+    return commandList.filter(({ isOld }) => !isOld).map(({ name }) => name.split(' ')[0] as string)
+  }
   const group = `${before[0]} `
   if (before.length > 1) return []
   return commandList
