@@ -4,7 +4,14 @@ import { ConfigCache, StaleGeneration } from '../../src/core/config-cache.ts'
 import type { Envelope } from '../../src/core/response.ts'
 import { CONFIG_PREFIX, GENERATION_KEY, SEAL_KEY } from '../../src/storage/path.ts'
 import { openSqliteStore } from '../../src/storage/sqlite.ts'
-import { mountSsh, refusalOf, startSecondCore, startTestCore, tokenWith } from '../support/core.ts'
+import {
+  mountSsh,
+  RecordingAudit,
+  refusalOf,
+  startSecondCore,
+  startTestCore,
+  tokenWith,
+} from '../support/core.ts'
 import { InterposedStore } from '../support/interposed-store.ts'
 
 const ROLE = { key_type: 'otp', default_user: 'ubuntu', cidr_list: '10.0.0.0/8' }
@@ -191,6 +198,20 @@ test('protocols 1.8: nothing decoded outlives a seal', async (t) => {
   await server.core.seal.seal()
   await server.core.seal.unseal({ key: server.unsealKey })
   assert.equal(await readsOfRole(), 1)
+})
+
+test('protocols 1.8: salts and hashes of the audit devices do not outlive a seal', async (t) => {
+  let clears = 0
+  class CountingAudit extends RecordingAudit {
+    override clear(): void {
+      clears++
+    }
+  }
+  const server = await startTestCore({ audit: new CountingAudit() })
+  t.after(() => server.close())
+  assert.equal(clears, 0)
+  await server.core.seal.seal()
+  assert.equal(clears, 1)
 })
 
 test('protocols 1.3: a fill reads generation and value in one snapshot', async () => {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { Rekey } from '../../src/seal/rekey.ts'
 import type { Seal } from '../../src/seal/seal.ts'
+import { GENERATION_KEY } from '../../src/storage/path.ts'
 import {
   HandClock,
   initialized,
@@ -56,10 +57,13 @@ describe('rekey', () => {
     assert.deepEqual([one.progress, one.complete, one.keys], [1, false, undefined])
     const again = await rekey.update(sudo, nonce, shares[2] as string)
     assert.equal(again.progress, 1)
+    const [before] = await store.get([GENERATION_KEY])
     const done = await rekey.update(sudo, nonce, shares[0] as string)
     await done.install?.()
     const made = hex(done.keys)
     assert.deepEqual([done.complete, new Set(made).size], [true, 5])
+    const [after] = await store.get([GENERATION_KEY])
+    assert.notDeepEqual(after?.value, before?.value, 'a new generation')
     assert.equal((await rekey.status(sudo)).started, false)
     assert.equal(await value(seal, 'a'), 'kept')
 

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import type { Seal } from '../../src/seal/seal.ts'
 import { operatorSealWrite } from '../../src/seal/seal-config.ts'
-import { SEAL_KEY } from '../../src/storage/path.ts'
+import { GENERATION_KEY, SEAL_KEY } from '../../src/storage/path.ts'
 import type { Store } from '../../src/storage/store.ts'
 import {
   HandClock,
@@ -357,6 +357,16 @@ describe('rotate', () => {
     const restarted = shamirNode(store)
     await unsealWith(restarted, shares.slice(0, 2))
     assert.deepEqual([await value(restarted, 'old'), await value(restarted, 'new')], ['old', 'new'])
+  })
+
+  test('protocols 1.3: takes a new generation: the keyring is configuration', async (t) => {
+    const { store, seal } = await unsealed(t)
+    const generation = async () => (await store.get([GENERATION_KEY]))[0]?.value
+    const before = await generation()
+    await seal.rotate()
+    const after = await generation()
+    assert.equal(after?.length, 16)
+    assert.notDeepEqual(after, before)
   })
 
   test('protocols 1.8: another node loads the keyring at an unknown term, once', async (t) => {
