@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { openSqliteStore } from '../../src/storage/sqlite.ts'
 import { mountSsh, refusalOf, startTestCore, type TestCore, tokenWith } from '../support/core.ts'
+import { InterposedStore } from '../support/interposed-store.ts'
 
 const MISSES = 50
 const CLOSED = { status: 429, message: 'too many failed attempts; try again later' }
@@ -63,13 +65,31 @@ describe('protocols 3.4: misses at unauthenticated doors', () => {
     }
   })
 
-  test('a malformed password is a miss too, and never reaches the store', async (t) => {
+  test('a malformed password is a miss too', async (t) => {
     const server = await start(t)
     for (const otp of ['x', '', UNKNOWN.toUpperCase(), `${UNKNOWN}\n`, `../${UNKNOWN}`, 7]) {
       assert.equal((await refusalOf(verify(server, otp))).status, 400)
     }
     await miss(server, MISSES - 6)
     assert.deepEqual(await refusalOf(verify(server, UNKNOWN)), CLOSED)
+  })
+
+  test('a miss is one read and no write, and none of either for what is no password', async (t) => {
+    const raw = new InterposedStore(await openSqliteStore({ path: ':memory:' }))
+    const server = await startTestCore({ raw })
+    t.after(() => server.close())
+    await mountSsh(server)
+    let [reads, commits] = [0, 0]
+    raw.afterGet = (keys) => {
+      if (keys.some((key) => key.startsWith('data/'))) reads++
+    }
+    raw.beforeCommit = () => void commits++
+    for (const otp of ['x', UNKNOWN.toUpperCase(), `${UNKNOWN}\n`]) {
+      assert.equal((await refusalOf(verify(server, otp))).status, 400)
+    }
+    assert.deepEqual([reads, commits], [0, 0])
+    await miss(server, 1)
+    assert.deepEqual([reads, commits], [1, 0])
   })
 
   test('of 2015, told as 204, are counted too', async (t) => {
