@@ -67,7 +67,7 @@ describe('protocols 3.4: misses at unauthenticated doors', () => {
 
   test('a malformed password is a miss too', async (t) => {
     const server = await start(t)
-    for (const otp of ['x', '', UNKNOWN.toUpperCase(), `${UNKNOWN}\n`, `../${UNKNOWN}`, 7]) {
+    for (const otp of ['x', '', UNKNOWN.replace('4', 'A'), `${UNKNOWN}\n`, `../${UNKNOWN}`, 7]) {
       assert.equal((await refusalOf(verify(server, otp))).status, 400)
     }
     await miss(server, MISSES - 6)
@@ -84,7 +84,7 @@ describe('protocols 3.4: misses at unauthenticated doors', () => {
       if (keys.some((key) => key.startsWith('data/'))) reads++
     }
     raw.beforeCommit = () => void commits++
-    for (const otp of ['x', UNKNOWN.toUpperCase(), `${UNKNOWN}\n`]) {
+    for (const otp of ['x', UNKNOWN.replace('4', 'A'), `${UNKNOWN}\n`]) {
       assert.equal((await refusalOf(verify(server, otp))).status, 400)
     }
     assert.deepEqual([reads, commits], [0, 0])
