@@ -29,11 +29,19 @@ export interface ValidatedRequest extends AuthorizedRequest {
 export const configPrefix = (mount: Mount): string => `cfg/mount/${mount.uuid}/`
 export const dataPrefix = (mount: Mount): string => `data/${mount.uuid}/`
 
+/** What surrounds a call that acts before its commit. */
+interface Acting {
+  /** Resolves when the request's audit line is written. */
+  readonly requestLine: Promise<void>
+  /** Called when it has begun a lease. */
+  readonly onBegun: () => void
+}
+
 /** Coerces the declared fields and builds the call. Throws `invalid_field`. */
 export function validateFields(
   parts: Parts,
   authorized: AuthorizedRequest,
-  requestLine: Promise<void>,
+  acting: Acting,
 ): ValidatedRequest {
   const { request, match } = authorized
   const { path, names } = match
@@ -42,7 +50,7 @@ export function validateFields(
   const { values, given } = coerceFields(path.fields, data)
   const warnings: string[] = []
   if (request.data.size > 0 && !path.anyData) warnings.push(...fieldWarnings(authorized))
-  const call = buildCall(parts, authorized, authorized.operation, values, given, requestLine)
+  const call = buildCall(parts, authorized, authorized.operation, values, given, acting)
   return { ...authorized, call, fieldWarnings: warnings }
 }
 
@@ -81,7 +89,7 @@ function buildCall(
   operation: Operation,
   fields: Call['fields'],
   given: ReadonlySet<string>,
-  requestLine?: Promise<void>,
+  acting?: Acting,
 ): Call {
   const { request, token, mount, config, now } = source
   return {
@@ -105,8 +113,11 @@ function buildCall(
     newLease: (terms) => newLease(terms, request.path, mount, token, now),
     beginLease: async (terms, writes) => {
       // It acts before the commit, so that its line has to be there.
-      await requestLine
-      return beginLease(parts, source, newLease(terms, request.path, mount, token, now), writes)
+      await acting?.requestLine
+      const lease = newLease(terms, request.path, mount, token, now)
+      const pending = await beginLease(parts, source, lease, writes)
+      acting?.onBegun()
+      return pending
     },
     hmac: (secret) => parts.hmac(secret),
     allowsSudo: (wanted, path) => allowsSudo(source, wanted, mount.path + path),

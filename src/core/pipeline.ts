@@ -44,7 +44,8 @@ interface Attempt {
   record: AuditRecord | undefined
   requestLine: Promise<void> | undefined
   useTaken: boolean
-  hasTurn: boolean
+  /** Ends its turn; there while it has one. */
+  leaveTurn: (() => void) | undefined
   /** Ends the visit at an open door. */
   leave: (() => void) | undefined
   /** The token whose last use this request took. */
@@ -66,7 +67,7 @@ export class Pipeline {
       record: undefined,
       requestLine: undefined,
       useTaken: false,
-      hasTurn: false,
+      leaveTurn: undefined,
       leave: undefined,
       usedUpToken: undefined,
     }
@@ -90,8 +91,8 @@ export class Pipeline {
   async #answerOnFirmGround(attempt: Attempt): Promise<Response> {
     return (
       (await this.#try(attempt, FREE_TRIES)) ??
-      this.#turns.take(async () => {
-        attempt.hasTurn = true
+      this.#turns.take(async (leave) => {
+        attempt.leaveTurn = leave
         const response = await this.#try(attempt, TRIES_IN_TURN)
         if (response) return response
         const busy = new PosternError('unavailable', 'the configuration keeps changing; try again')
@@ -132,7 +133,14 @@ export class Pipeline {
     this.#noteUse(attempt, authenticated)
     const authorized = await this.#authorize(attempt, authenticated)
     const requestLine = this.#auditRequest(attempt)
-    const validated = validateFields(parts, authorized, requestLine)
+    const validated = validateFields(parts, authorized, {
+      requestLine,
+      // What follows takes as long as a host does, and nobody should wait for that.
+      onBegun: () => {
+        attempt.leaveTurn?.()
+        attempt.leaveTurn = undefined
+      },
+    })
     if (authorized.operation === 'help') {
       return this.#auditResponse(attempt, bareResponse(helpOutcome(authorized), 200), [])
     }
@@ -144,7 +152,7 @@ export class Pipeline {
     const answered = wrapResponse(parts, validated, answerOf(validated, issued))
     if (isCommitNeeded(answered)) {
       await requestLine
-      if (!attempt.hasTurn && changesConfig(answered)) await this.#turns.settled()
+      if (!attempt.leaveTurn && changesConfig(answered)) await this.#turns.settled()
       await commitRequest(parts, validated, answered)
     }
     const { issuedKeys, response, token } = answered
