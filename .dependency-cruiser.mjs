@@ -7,7 +7,11 @@ const typesOnly = { dependencyTypesNot: ['type-only'] }
 
 /** Folder, what of ours it may import beside itself, and what it may import for its types alone. */
 const layers = [
-  { name: 'root-helpers', from: '^src/(errors|clock|random|duration|redact|node-http)[.]ts$', may: [] },
+  {
+    name: 'root-helpers',
+    from: '^src/(errors|clock|random|duration|redact|node-http)[.]ts$',
+    may: [],
+  },
   { name: 'ssh', from: '^src/ssh/', may: [] },
   { name: 'storage', from: '^src/storage/', may: [] },
   { name: 'seal', from: '^src/seal/', may: ['src/storage/(store|path)[.]ts'] },
