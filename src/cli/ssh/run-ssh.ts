@@ -23,7 +23,8 @@ export interface SshRun {
 export async function withSignals(
   work: (resources: AsyncDisposableStack, run: (ssh: SshRun) => Promise<number>) => Promise<number>,
 ): Promise<number> {
-  await using resources = new AsyncDisposableStack()
+  // Not by `await using`, which the check of the import rules can't read.
+  const resources = new AsyncDisposableStack()
   let child: ChildProcess | undefined
   let isInterrupted = false
   const { promise: interrupted, reject } = Promise.withResolvers<never>()
@@ -50,7 +51,11 @@ export async function withSignals(
       child = undefined
     }
   }
-  return await Promise.race([work(resources, run), interrupted])
+  try {
+    return await Promise.race([work(resources, run), interrupted])
+  } finally {
+    await resources.disposeAsync()
+  }
 }
 
 function start({ program, args, env, thirdInput }: SshRun): ChildProcess {
