@@ -101,17 +101,15 @@ describe('protocols 3.4: misses at unauthenticated doors', () => {
     assert.deepEqual(await refusalOf(old()), CLOSED)
   })
 
-  test('unwraps of junk are counted, and shut unwrap for that address', async (t) => {
+  test('of wrapping tokens are counted at unwrap, lookup and rewrap, and shut all three', async (t) => {
     const server = await start(t)
-    const options = { token: '', remoteAddress: '192.0.2.1' }
-    const unwrap = (token: string) =>
-      server.send('update', 'sys/wrapping/unwrap', { token }, options)
-    for (let i = 0; i < MISSES; i++) assert.equal((await refusalOf(unwrap('s.x'))).status, 400)
-    assert.deepEqual(await refusalOf(unwrap('s.x')), CLOSED)
-    assert.deepEqual(
-      await refusalOf(server.send('update', 'sys/wrapping/lookup', {}, options)),
-      CLOSED,
-    )
+    const paths = ['sys/wrapping/unwrap', 'sys/wrapping/lookup', 'sys/wrapping/rewrap']
+    for (const [i, path] of paths.entries()) {
+      const options = { token: '', remoteAddress: `192.0.2.${i}` }
+      const ask = (at: string) => refusalOf(server.send('update', at, { token: 's.x' }, options))
+      for (let misses = 0; misses < MISSES; misses++) assert.equal((await ask(path)).status, 400)
+      for (const shut of paths) assert.deepEqual(await ask(shut), CLOSED, `${path}, ${shut}`)
+    }
   })
 })
 
