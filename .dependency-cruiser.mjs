@@ -2,14 +2,14 @@
  * Who may import whom (docs/architecture.md, layers). A folder that is not listed may import nothing
  * of ours, so that a new folder has to say where it belongs.
  */
-const root0 = ['src/(errors|clock|random|duration|redact|node-http)[.]ts']
+const root0 = ['src/(errors|clock|random|duration|redact|node-http|keyed-hash)[.]ts']
 const typesOnly = { dependencyTypesNot: ['type-only'] }
 
 /** Folder, what of ours it may import beside itself, and what it may import for its types alone. */
 const layers = [
   {
     name: 'root-helpers',
-    from: '^src/(errors|clock|random|duration|redact|node-http)[.]ts$',
+    from: '^src/(errors|clock|random|duration|redact|node-http|keyed-hash)[.]ts$',
     may: [],
   },
   { name: 'ssh', from: '^src/ssh/', may: [] },
