@@ -16,7 +16,7 @@ export interface LoginHost extends AsyncDisposable {
   /** Its public host key: type and base64. */
   hostKey(): string
   readonly sshd: PrivateSshd
-  /** Stops sshd and starts it on the same port, with another host key when told to. */
+  /** Stops sshd with its sessions, and starts it on the same port, with another host key when told to. */
   restart(options?: { readonly newHostKey?: boolean }): Promise<void>
   stop(): Promise<void>
   /** Makes a user with a home; gives the home. */
@@ -78,8 +78,11 @@ export async function startLoginHost(
   let hostKey = privateHostKey(sshd)
   let publicHostKey = publicHalf(hostKey, folder)
   const stop = async () => {
+    const sessions = sshd ? childrenOf(sshd.pid) : []
     await sshd?.[Symbol.asyncDispose]()
     sshd = undefined
+    // They outlive their listener: the host would stay reachable over open connections.
+    for (const pid of sessions) end(pid)
   }
   return {
     folder,
@@ -110,6 +113,20 @@ export async function startLoginHost(
       return logInWithKey(last, user, { key: identity })
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
+}
+
+/** Processes whose parent this is. */
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return text.split(' ').filter(Boolean).map(Number)
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM')
+  } catch {
+    // It has ended meanwhile.
   }
 }
 

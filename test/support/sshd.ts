@@ -14,6 +14,7 @@ const START_TIMEOUT_MS = 15_000
 const LOGIN_TIMEOUT_MS = 30_000
 
 export interface PrivateSshd extends AsyncDisposable {
+  readonly pid: number
   readonly port: number
   /** Where its files are; removed with it. */
   readonly folder: string
@@ -96,7 +97,7 @@ export async function startSshd(options: SshdOptions): Promise<PrivateSshd> {
     await dispose()
     throw new Error(`sshd does not listen:\n${text}`)
   }
-  return { port, folder, log, [Symbol.asyncDispose]: dispose }
+  return { pid: child.pid as number, port, folder, log, [Symbol.asyncDispose]: dispose }
 }
 
 /** One password prompt, answered by sshpass. */
