@@ -17,6 +17,8 @@ import { runPostern } from '../support/cli.ts'
 import { failToStart, startDevServer, startServer } from '../support/server.ts'
 import { makeSite } from '../support/site.ts'
 
+const NO_CORE_FILES = /^Max core file size +0 +0 +bytes/m
+
 function makeFolder(): Disposable & { readonly folder: string } {
   const folder = mkdtempSync(path.join(tmpdir(), 'postern-server-'))
   return { folder, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) }
@@ -154,7 +156,22 @@ test('protocols 6.1: the server leaves no core file, and cannot be made to', asy
   const server = await startDevServer()
   const limits = readFileSync(`/proc/${server.pid}/limits`, 'utf8')
   await server.stop()
-  assert.match(limits, /^Max core file size +0 +0 +bytes/m)
+  assert.match(limits, NO_CORE_FILES)
+})
+
+test('protocols 6.1: run as a program, the server has all that from its first moment', async () => {
+  const args = ['-dev', '-dev-listen-address=127.0.0.1:0']
+  const server = await startServer(args, { asProgram: true })
+  const [limits, commandLine] = ['limits', 'cmdline'].map((name) =>
+    readFileSync(`/proc/${server.pid}/${name}`, 'utf8'),
+  )
+  await server.stop()
+  assert.match(limits ?? '', NO_CORE_FILES)
+  const words = (commandLine ?? '').split('\0')
+  const script = words.findIndex((word) => word.endsWith('postern.js'))
+  for (const flag of ['--disable-sigusr1', '--report-exclude-env']) {
+    assert.ok(words.slice(0, script).includes(flag), words.join(' '))
+  }
 })
 
 test('protocols 6.1: keys stand neither in the command line nor in a report of the process', async () => {

@@ -31,6 +31,8 @@ interface StartOptions {
   readonly bin?: string
   /** Flags of node itself. */
   readonly nodeArgs?: readonly string[]
+  /** Runs the launcher as a program, as an installed one is run: it finds its Node by itself. */
+  readonly asProgram?: boolean
 }
 
 /** Rejects, with everything that was printed, when no address is announced in time. */
@@ -92,9 +94,10 @@ export async function failToStart(
 
 function spawnServer(
   args: readonly string[],
-  { env = {}, bin = BIN, nodeArgs = [] }: StartOptions,
+  { env = {}, bin = BIN, nodeArgs = [], asProgram = false }: StartOptions,
 ): ChildProcess {
-  return spawn(process.execPath, [...nodeArgs, bin, 'server', ...args], {
+  const [program = bin, ...before] = asProgram ? [bin] : [process.execPath, ...nodeArgs, bin]
+  return spawn(program, [...before, 'server', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   })
