@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 import { test } from 'node:test'
-import { base62, secretBytes, uuid } from '../src/random.ts'
+import { base62, pooledBytes, secretBytes, uuid } from '../src/random.ts'
 
 const LETTERS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const POOL_BYTES = 4096
@@ -88,6 +88,19 @@ test('protocols 6.2: pooled bytes are wiped behind', () => {
     pool.subarray(100).every((byte) => byte === 7),
     'an unused byte was wiped',
   )
+})
+
+test('protocols 6.2: pooled bytes are copied out, and wiped behind', () => {
+  using source = fillWith((bytes) => bytes.fill(7))
+  beginPool(source)
+  const bytes = pooledBytes(40)
+  const [pool] = source.filled
+  assert.ok(pool)
+  assert.deepEqual(bytes, Buffer.alloc(40, 7))
+  assert.deepEqual(pool.subarray(0, 42), Buffer.concat([Buffer.alloc(41), Buffer.of(7)]))
+  pool.fill(9)
+  assert.deepEqual(bytes, Buffer.alloc(40, 7), 'it is the pool itself')
+  assert.throws(() => pooledBytes(1025), RangeError)
 })
 
 test('bytes that give no letter are wiped too', () => {

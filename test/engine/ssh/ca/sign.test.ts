@@ -359,6 +359,30 @@ describe('options and extensions', () => {
     assert.deepEqual([...extensions.keys()], ['permit-X11-forwarding', 'permit-pty'])
   })
 
+  test('that the role requires come along with the defaults, and before them (default_critical_options)', async () => {
+    const ssh = await mountRole({
+      ...OPTIONS,
+      default_extensions: { 'permit-pty': '', 'permit-user-rc': 'default' },
+      required_critical_options: { 'source-address': '10.0.0.0/8' },
+      required_extensions: { 'permit-user-rc': '' },
+    })
+    const { criticalOptions, extensions } = await signed(ssh)
+    assert.deepEqual(
+      [...criticalOptions],
+      [
+        ['force-command', '/bin/id'],
+        ['source-address', '10.0.0.0/8'],
+      ],
+    )
+    assert.deepEqual(
+      [...extensions],
+      [
+        ['permit-pty', ''],
+        ['permit-user-rc', ''],
+      ],
+    )
+  })
+
   test('a role without a list of extensions refuses any', async () => {
     const ssh = await mountRole()
     const message = 'extensions [permit-pty foo] are not on allowed list'
