@@ -100,4 +100,4 @@ function pinnedNode() {
   }
 }
 
-module.exports = { launch, runScript }
+module.exports = { launch, runScript, prepareServer }

@@ -20,4 +20,7 @@ setTimeout(() => {
   process.exit(1)
 }, TIMEOUT_MILLISECONDS)
 
-process.exit(await runHost(process.argv.slice(2), surroundings, TIMEOUT_MILLISECONDS))
+// Not awaited: in the executable it is CommonJS. A failure that nobody expected ends the process with 1.
+void runHost(process.argv.slice(2), surroundings, TIMEOUT_MILLISECONDS).then((status) => {
+  process.exit(status)
+})
