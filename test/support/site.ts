@@ -74,8 +74,9 @@ export async function initialize(
 export async function eventually(
   check: () => boolean | Promise<boolean>,
   what: string | (() => string),
+  timeoutMs = 15_000,
 ): Promise<void> {
-  const deadline = Date.now() + 15_000
+  const deadline = Date.now() + timeoutMs
   while (!(await check())) {
     if (Date.now() > deadline) throw new Error(typeof what === 'string' ? what : what())
     await new Promise((resolve) => setTimeout(resolve, 20))
