@@ -17,6 +17,7 @@ export const testPackages: readonly string[] = [
   'bsdutils',
   'zsh',
   'fish',
+  'systemd',
 ]
 
 export const benchPackages: readonly string[] = ['openssh-client', 'wrk']

@@ -31,6 +31,9 @@ interface StartOptions {
   readonly bin?: string
   /** Flags of node itself. */
   readonly nodeArgs?: readonly string[]
+  /** A command line that needs no Node, in the launcher's place: it gets `env` and nothing else. */
+  readonly command?: readonly string[]
+  readonly cwd?: string
   /** Runs the launcher as a program, as an installed one is run: it finds its Node by itself. */
   readonly asProgram?: boolean
 }
@@ -94,12 +97,14 @@ export async function failToStart(
 
 function spawnServer(
   args: readonly string[],
-  { env = {}, bin = BIN, nodeArgs = [], asProgram = false }: StartOptions,
+  { env = {}, bin = BIN, nodeArgs = [], asProgram = false, command, cwd }: StartOptions,
 ): ChildProcess {
-  const [program = bin, ...before] = asProgram ? [bin] : [process.execPath, ...nodeArgs, bin]
+  const launcher = asProgram ? [bin] : [process.execPath, ...nodeArgs, bin]
+  const [program = bin, ...before] = command ?? launcher
   return spawn(program, [...before, 'server', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...env },
+    env: command ? env : { ...process.env, ...env },
+    cwd,
   })
 }
 
