@@ -3,7 +3,6 @@
  * clients send, one redirect at most, one deadline for the whole request.
  */
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
-import { setTimeout as delay } from 'node:timers/promises'
 import { http } from '../node-http.ts'
 import type { Secret } from '../redact.ts'
 import { type Address, isLoopback, parseAddress } from './address.ts'
@@ -101,6 +100,7 @@ export class Client {
       } catch (error) {
         if (!(error instanceof TransportError) || !mayRetry) throw error
       }
+      const { setTimeout: delay } = await import('node:timers/promises')
       // Cut short by the deadline: the next attempt then says so.
       await delay(retryMilliseconds(attempt, retryAfter), undefined, { signal }).catch(() => {})
     }
@@ -260,19 +260,30 @@ function responseOf(request: ClientRequest, body: string | undefined): Promise<I
 }
 
 async function readAnswer(response: IncomingMessage, maxBytes: number): Promise<Answer> {
-  const pieces: Buffer[] = []
-  let bytes = 0
-  for await (const piece of response as AsyncIterable<Buffer>) {
-    bytes += piece.length
-    if (bytes > maxBytes) throw new Error(`the answer is larger than ${maxBytes} bytes`)
-    pieces.push(piece)
-  }
+  const body = await readBody(response, maxBytes)
   if (!response.complete) throw new Error('the answer was cut short')
   return {
     status: response.statusCode ?? 0,
     contentType: response.headers['content-type'] ?? '',
-    text: Buffer.concat(pieces).toString('utf8'),
+    text: body.toString('utf8'),
     location: response.headers.location,
     retryAfter: response.headers['retry-after'],
   }
+}
+
+function readBody(response: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const pieces: Buffer[] = []
+    let bytes = 0
+    response.on('data', (piece: Buffer) => {
+      pieces.push(piece)
+      bytes += piece.length
+      if (bytes <= maxBytes) return
+      reject(new Error(`the answer is larger than ${maxBytes} bytes`))
+      response.destroy()
+    })
+    response.on('end', () => resolve(Buffer.concat(pieces)))
+    response.on('error', reject)
+    response.on('close', () => reject(new Error('the answer was cut short')))
+  })
 }
