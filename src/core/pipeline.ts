@@ -30,8 +30,8 @@ import type { Request } from './request.ts'
 import type { Response } from './response.ts'
 import { Turns } from './turns.ts'
 
-/** Tries run side by side at first, then one request at a time, and configuration is not written by others meanwhile. */
-const FREE_TRIES = 2
+/** The first try runs beside others; restarts (three at most, protocols 1.3) in turn, and others write no configuration meanwhile. */
+const FREE_TRIES = 1
 /** What was on its way to the store when a turn began may still come between. */
 const TRIES_IN_TURN = 3
 
