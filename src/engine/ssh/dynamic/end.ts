@@ -1,6 +1,6 @@
 /** Takes keys off their hosts when leases end, and moves the end of their lines when leases are renewed (contract 9, protocols 1.6). */
 import type { Clock } from '../../../clock.ts'
-import { refused } from '../../../errors.ts'
+import { asErrorList, PosternError, refused } from '../../../errors.ts'
 import type { ExternalEffects, LeasedData } from '../../../mount/path.ts'
 import { failureOf, installProgram, uninstallProgram } from './host-program.ts'
 import { type KeyLease, leasedKey, reach } from './lease.ts'
@@ -43,8 +43,9 @@ export function externalKeys({ remote, clock }: EndOptions): ExternalEffects {
       await uninstall(leases, first)
       return undefined
     } catch (error) {
-      const reason = (error as Error).message
-      return refused(`error removing public key from authorized_keys file in target: ${reason}`)
+      const reason = `error removing public key from authorized_keys file in target: ${(error as Error).message}`
+      // Kept with the lease and logged as it is; callers are shown the form of the API.
+      return new PosternError('refused', reason, { messages: [asErrorList(reason)] })
     }
   }
 
