@@ -97,8 +97,8 @@ suite('the executable in an empty folder, without PATH, environment or Node', ()
     await stack.disposeAsync()
   })
 
-  function run(args: readonly string[], input = ''): string {
-    const env = { POSTERN_ADDR: server.address, POSTERN_TOKEN: 'root' }
+  function run(args: readonly string[], more: Record<string, string> = {}, input = ''): string {
+    const env = { POSTERN_ADDR: server.address, POSTERN_TOKEN: 'root', ...more }
     return execFileSync(postern, args, { cwd: empty, env, input, encoding: 'utf8' })
   }
 
@@ -123,10 +123,8 @@ suite('the executable in an empty folder, without PATH, environment or Node', ()
       path.join(sshd.folder, 'ca.pub'),
       run(['read', '-field=public_key', 'ssh/config/ca']),
     )
-    run(
-      ['write', 'ssh/roles/web', '-'],
-      `{"key_type":"ca","allow_user_certificates":true,"allowed_users":"${user}"}`,
-    )
+    const role = { key_type: 'ca', allow_user_certificates: true, allowed_users: user }
+    run(['write', 'ssh/roles/web', '-'], {}, JSON.stringify(role))
     const words = [`valid_principals=${user}`, `public_key=@${key}.pub`]
     const signed = run(['write', '-field=signed_key', 'ssh/sign/web', ...words])
     writeFileSync(`${key}-cert.pub`, signed)
@@ -151,12 +149,17 @@ suite('the executable in an empty folder, without PATH, environment or Node', ()
     const login = await logInWithPassword(sshd, user, password)
     assert.deepEqual([login.status, login.output], [0, `${user}\n`], login.errors + sshd.log())
     assert.notEqual((await logInWithPassword(sshd, user, password)).status, 0)
+    // The executable is its own SSH_ASKPASS; only ssh itself has to be found.
+    const trusting = ['-strict-host-key-checking=no', '-user-known-hosts-file=/dev/null']
+    const place = [`${user}@127.0.0.1`, '-p', `${sshd.port}`, '-F', 'none', 'id -un']
+    const words = ['ssh', '-mode=otp', '-role=otp', ...trusting, ...place]
+    assert.equal(run(words, { PATH: '/usr/bin:/bin', HOME: sshd.folder }), `${user}\n`)
   })
 
   test('logs in with a dynamic key, which it installs by its own SSH client', async () => {
     await using host = await startLoginHost(`pt-x${process.pid}`)
     host.addUser(`pt-y${process.pid}`)
-    run(['write', 'ssh/keys/fleet', 'key=-'], host.adminKey)
+    run(['write', 'ssh/keys/fleet', 'key=-'], {}, host.adminKey)
     const places = ['cidr_list=127.0.0.1/32', `port=${host.sshd.port}`]
     const users = [`admin_user=${host.admin}`, `default_user=pt-y${process.pid}`]
     run(['write', 'ssh/roles/keys', 'key_type=dynamic', 'key=fleet', ...users, ...places])
