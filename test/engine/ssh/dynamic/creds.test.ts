@@ -9,6 +9,7 @@ import type {
 } from '../../../../src/engine/ssh/dynamic/remote.ts'
 import { PosternError } from '../../../../src/errors.ts'
 import type { PendingLease } from '../../../../src/mount/call.ts'
+import type { LeasedData } from '../../../../src/mount/path.ts'
 import { fingerprint } from '../../../../src/ssh/fingerprint.ts'
 import { vector, vectorBlob } from '../../../ssh/support.ts'
 import type { Mounted } from '../../harness.ts'
@@ -232,6 +233,15 @@ describe('the end of leases', () => {
       const base64 = (data as KeyLease).publicKey.split(' ')[1] ?? ''
       assert.equal(host.runs.filter(({ program }) => program.includes(base64)).length, 1)
     }
+  })
+
+  test('takes 500 at once, in one program', async () => {
+    const { host, ssh } = await world()
+    const [lease] = await many(ssh, 1)
+    host.runs.length = 0
+    const errors = await ssh.external.end(Array.from({ length: 500 }, () => lease as LeasedData))
+    assert.deepEqual([errors.length, errors.filter(Boolean)], [500, []])
+    assert.equal(host.runs.length, 1)
   })
 
   test('fails with the reason for every lease that it was about, and for no other', async () => {
