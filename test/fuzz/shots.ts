@@ -28,7 +28,7 @@ const PUBLIC_KEY =
   'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f'
 
 /** What stands for something in the core of a run: texts of this form are replaced, in names of members too. */
-export const KNOWN = {
+const KNOWN = {
   otp: '$0',
   lease: '$1',
   token: '$2',
