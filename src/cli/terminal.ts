@@ -59,8 +59,18 @@ function writer(descriptor: number, open: () => NodeJS.WriteStream): (text: stri
         stream = open().on('error', () => {})
       }
     }
-    stream?.write(bytes)
+    if (stream !== undefined && bytes.length > 0) {
+      const open = stream
+      waiting.push(new Promise((resolve) => void open.write(bytes, () => resolve())))
+    }
   }
+}
+
+const waiting: Promise<void>[] = []
+
+/** Resolves when all that was written has left this process. */
+export async function allWritten(): Promise<void> {
+  await Promise.all(waiting)
 }
 
 /** One line, not shown where it is typed at a terminal. Throws an Error when it is broken off. */
