@@ -133,9 +133,9 @@ export default {
       to: { dependencyTypes: ['core'] },
     },
     {
-      name: 'one-file-names-a-driver',
+      name: 'one-folder-names-a-driver',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/storage/(sqlite[a-z-]*|postgres)[.]ts$' },
+      from: { path: '^src/', pathNot: '^src/storage/(sqlite|postgres)/' },
       to: { path: '^(node:)?sqlite$|node_modules/pg/' },
     },
     {

@@ -5,7 +5,7 @@
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { openSqliteStore } from '../src/storage/sqlite.ts'
+import { openSqliteStore } from '../src/storage/sqlite/sqlite.ts'
 import type { Store } from '../src/storage/store.ts'
 
 const VALUE = Buffer.alloc(400, 7)

@@ -17,7 +17,7 @@ import { tlsFiles } from './http/listener/tls.ts'
 import { type HttpServer, startHttpServer } from './http/server.ts'
 import type { SealSettings } from './seal/init.ts'
 import { backUpStore as backUp, restoreStore as restore } from './storage/backup.ts'
-import { openSqliteStore } from './storage/sqlite.ts'
+import { openSqliteStore } from './storage/sqlite/sqlite.ts'
 
 export { loadServerConfig } from './config/parse.ts'
 export type { ServerConfig } from './config/server-config.ts'

@@ -3,7 +3,7 @@ import { Core } from '../src/core/core.ts'
 import type { Field } from '../src/mount/field.ts'
 import type { Operation } from '../src/mount/operation.ts'
 import type { Backend, Path } from '../src/mount/path.ts'
-import { openSqliteStore } from '../src/storage/sqlite.ts'
+import { openSqliteStore } from '../src/storage/sqlite/sqlite.ts'
 import { RecordingAudit } from '../test/support/core.ts'
 
 const methods: Record<Operation, string> = {

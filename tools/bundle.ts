@@ -90,7 +90,7 @@ export async function bundlePrograms(folder: string, form: BundleForm): Promise<
   }
   const esModule: BuildOptions = { ...shared, format: 'esm' }
   const plugins = [workerAddresses(form), ssh2Apart]
-  const workers = WORKERS.map((worker) => `src/storage/${worker}.ts`)
+  const workers = WORKERS.map((worker) => `src/storage/sqlite/${worker}.ts`)
   const built = await Promise.all([
     build({
       ...commonJs,

@@ -1,9 +1,9 @@
 /** `docs/cli.md`: every command, from the declarations that the program itself reads. */
-import { type AnyCommand, isLocal, type ListedCommand } from '../src/cli/command.ts'
-import { commandList } from '../src/cli/command-list.ts'
-import { commonFlags } from '../src/cli/common-flags.ts'
-import { flagRow } from '../src/cli/help.ts'
-import { usageOf } from '../src/cli/parse.ts'
+import { type AnyCommand, isLocal, type ListedCommand } from '../src/cli/declaration/command.ts'
+import { commandList } from '../src/cli/declaration/command-list.ts'
+import { commonFlags } from '../src/cli/declaration/common-flags.ts'
+import { flagRow } from '../src/cli/declaration/help.ts'
+import { usageOf } from '../src/cli/declaration/parse.ts'
 
 interface Loaded {
   readonly listed: ListedCommand

@@ -1,5 +1,5 @@
 /** How a command fails: text for stderr, and the exit status of contract 8.1 (1 local or usage, 2 server). */
-import type { Terminal } from './terminal.ts'
+import type { Terminal } from './output/terminal.ts'
 
 export class Failure extends Error {
   override readonly name = 'Failure'

@@ -1,9 +1,9 @@
 /** How each auth method is logged in to: what it needs, and the request that it makes of it (contract 8.2, 5). */
 import { readFileSync } from 'node:fs'
 import { type JsonObject, textAt } from '../client/json.ts'
+import { readPairs, secretKey } from './declaration/pairs.ts'
 import { usageFailure } from './failure.ts'
-import { warnOfSecret } from './output.ts'
-import { readPairs, secretKey } from './pairs.ts'
+import { warnOfSecret } from './output/output.ts'
 import type { Session } from './session.ts'
 
 interface LoginRequest {

@@ -1,6 +1,7 @@
 /** Entry of `postern`: runs the command line of this process. */
+
+import { allWritten, processTerminal } from './output/terminal.ts'
 import { runCli } from './run.ts'
-import { allWritten, processTerminal } from './terminal.ts'
 
 // Not awaited: the built program is CommonJS, which starts faster.
 void runCli(process.argv.slice(2), processTerminal).then(async (status) => {

@@ -1,7 +1,7 @@
 /** From the words of a command line to the command that they name, its output and its exit status (contract 8.1). */
-import { type AnyCommand, isLocal, type ListedCommand } from './command.ts'
+import { type AnyCommand, isLocal, type ListedCommand } from './declaration/command.ts'
 import { Failure, failureText, Shown } from './failure.ts'
-import type { Terminal } from './terminal.ts'
+import type { Terminal } from './output/terminal.ts'
 
 const UNKNOWN_COMMAND = 127
 const VERSION_FLAG = /^--?v(ersion)?$/
@@ -19,11 +19,11 @@ async function dispatch(words: readonly string[], terminal: Terminal): Promise<n
   const [first = '', ...rest] = words
   if (first === 'ssh-askpass') {
     // Run by ssh for `postern ssh`, by nobody else.
-    return await (await import('./ssh/askpass.ts')).runAskpass(rest, terminal)
+    return await (await import('./ssh/askpass/askpass.ts')).runAskpass(rest, terminal)
   }
   if (first === 'complete') {
     // Run by the shell, for what `postern completion` prints.
-    return await (await import('./complete.ts')).complete(rest, terminal)
+    return await (await import('./declaration/complete.ts')).complete(rest, terminal)
   }
   if (VERSION_FLAG.test(first)) return await dispatch(['version', ...rest], terminal)
   if (first === 'version' && rest.length === 0) {
@@ -34,7 +34,7 @@ async function dispatch(words: readonly string[], terminal: Terminal): Promise<n
       terminal,
     )
   }
-  const { commandList } = await import('./command-list.ts')
+  const { commandList } = await import('./declaration/command-list.ts')
   if (first === '' || first === 'help' || isHelpFlag(first)) {
     return await help(commandList, rest, terminal, words.length === 0 ? 1 : 0)
   }
@@ -48,7 +48,7 @@ async function dispatch(words: readonly string[], terminal: Terminal): Promise<n
     return await help(commandList, listed.name.split(' '), terminal, 0)
   }
   if (listed.isOld) await refuseTypo(commandList, listed.name, words)
-  const { parseInput } = await import('./parse.ts')
+  const { parseInput } = await import('./declaration/parse.ts')
   const input = parseInput(listed.name, command, remaining)
   if (isLocal(command)) return await command.run(input, terminal)
   const { Session } = await import('./session.ts')
@@ -90,7 +90,7 @@ async function help(
   status: number,
 ): Promise<number> {
   const print = (text: string) => (status === 0 ? terminal.write(text) : terminal.writeError(text))
-  const texts = await import('./help.ts')
+  const texts = await import('./declaration/help.ts')
   const named = words.filter((word) => !word.startsWith('-'))
   const [group] = named
   if (group === undefined) {
@@ -119,7 +119,7 @@ async function refuseTypo(
 ): Promise<void> {
   const members = list.filter(({ name }) => name.startsWith(`${group} `))
   if (members.length === 0 || words[1] === undefined) return
-  const { nearestName } = await import('./parse.ts')
+  const { nearestName } = await import('./declaration/parse.ts')
   const verbs = members.map(({ name }) => name.slice(group.length + 1))
   if (nearestName(words[1], verbs)) throw await unknownCommand(list, words, members)
 }
@@ -129,7 +129,7 @@ async function unknownCommand(
   words: readonly string[],
   members: readonly ListedCommand[],
 ): Promise<Failure> {
-  const { nearestName } = await import('./parse.ts')
+  const { nearestName } = await import('./declaration/parse.ts')
   const isInGroup = members.length > 0
   const typed = isInGroup ? words.slice(0, 2).join(' ') : (words[0] ?? '')
   const names = isInGroup

@@ -1,8 +1,8 @@
 /** Names that the server knows, for completion: of mounts, roles, policies and paths. Empty where it can't be asked. */
 import { isObject, type JsonObject } from '../client/json.ts'
 import { envelopeOf, jsonOf, texts } from '../client/reply.ts'
+import type { Terminal } from './output/terminal.ts'
 import { Session } from './session.ts'
-import type { Terminal } from './terminal.ts'
 
 /** Who presses a key does not wait for longer. */
 const PATIENCE = '2s'

@@ -14,7 +14,7 @@ import {
 import path from 'node:path'
 import { lookUpVariable } from '../client/environment.ts'
 import { Failure } from './failure.ts'
-import type { Terminal } from './terminal.ts'
+import type { Terminal } from './output/terminal.ts'
 
 type Place = Pick<Terminal, 'environment' | 'home'>
 

@@ -5,7 +5,7 @@ import { builtinMounts, MOUNTS_KEY, MountTable } from '../mount/mount-table.ts'
 import { defaultPolicyText } from '../policy/builtin.ts'
 import { encodePolicy, policyKey } from '../policy/stored-policy.ts'
 import type { Write } from '../storage/store.ts'
-import { type IssuedToken, newToken, tokenWrites } from './issue.ts'
+import { type IssuedToken, newToken, tokenWrites } from './request/issue.ts'
 
 interface FirstRecordOptions {
   hmac(secret: string): string

@@ -3,8 +3,8 @@ import type { Outcome } from '../mount/call.ts'
 import type { Backend, Path } from '../mount/path.ts'
 import type { Match } from '../mount/router.ts'
 import { patternText } from '../mount/router.ts'
-import type { AuthorizedRequest } from './authorize.ts'
 import { openApiOf } from './openapi.ts'
+import type { AuthorizedRequest } from './request/authorize.ts'
 
 /** The help of the path that the request names. */
 export function helpOutcome({

@@ -4,7 +4,7 @@ import { rfc3339 } from '../clock.ts'
 import type { StoredToken } from '../token/token.ts'
 import { readToken } from '../token/token-store.ts'
 import type { Parts } from './parts.ts'
-import type { Request } from './request.ts'
+import type { Request } from './request/request.ts'
 
 /** By the ids of the requests; `startedAt` is in milliseconds since the epoch. */
 export type InFlight = ReadonlyMap<

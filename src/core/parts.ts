@@ -6,7 +6,7 @@ import type { EngineOf } from '../lease/external/engine.ts'
 import type { Backend } from '../mount/path.ts'
 import type { Router } from '../mount/router.ts'
 import type { Entry, Store } from '../storage/store.ts'
-import type { ConfigCache } from './config-cache.ts'
+import type { ConfigCache } from './config/config-cache.ts'
 import type { MissLimit } from './miss-limit.ts'
 
 export interface RoutedBackend {

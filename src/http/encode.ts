@@ -1,6 +1,6 @@
 /** The core's answers as bytes (contract 1.1 and 1.4): standard headers, envelope, top-level copy. */
 import type { ServerResponse } from 'node:http'
-import type { Envelope, Response } from '../core/response.ts'
+import type { Envelope, Response } from '../core/request/response.ts'
 
 export const JSON_TYPE = 'application/json'
 export const HSTS = 'max-age=31536000; includeSubDomains'

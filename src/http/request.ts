@@ -1,6 +1,6 @@
 /** What the core is asked (contract 1.2 and 1.3): operation, headers and fields of one HTTP request. */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import type { Request } from '../core/request.ts'
+import type { Request } from '../core/request/request.ts'
 import { parseDuration } from '../duration.ts'
 import { badRequest, PosternError } from '../errors.ts'
 import { type Pairs, parsePairs, queryFields } from './body/form.ts'

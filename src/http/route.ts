@@ -4,8 +4,8 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Request } from '../core/request.ts'
-import type { Response } from '../core/response.ts'
+import type { Request } from '../core/request/request.ts'
+import type { Response } from '../core/request/response.ts'
 import { badRequest, PosternError } from '../errors.ts'
 import { type CanonicalTarget, canonicalPath } from '../mount/canonical.ts'
 import { uuid } from '../random.ts'

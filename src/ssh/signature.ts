@@ -9,14 +9,14 @@ import {
   keyAlgorithm,
   type SignatureAlgorithm,
   signatureAlgorithm,
-} from './algorithm.ts'
+} from './key/algorithm.ts'
 import {
   keyApplication,
   MAX_RSA_BYTES,
   MIN_RSA_BYTES,
   type PublicKey,
   toKeyObject,
-} from './public-key.ts'
+} from './key/public-key.ts'
 import { SshReader } from './reader.ts'
 import { SshWriter } from './writer.ts'
 

@@ -6,8 +6,8 @@ import { existsSync, linkSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { RESTORED_KEY, SEAL_KEY } from './path.ts'
-import { copyStore, foldLog, writeToCopy } from './sqlite-copy.ts'
-import { lockStore, realStorePath, storeRefusal, syncPath } from './sqlite-file.ts'
+import { copyStore, foldLog, writeToCopy } from './sqlite/copy.ts'
+import { lockStore, realStorePath, storeRefusal, syncPath } from './sqlite/file.ts'
 
 export interface BackupOptions {
   /** The store's file; a server may be using it. */

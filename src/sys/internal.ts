@@ -5,7 +5,7 @@ import type { Mount } from '../mount/mount-table.ts'
 import type { Path } from '../mount/path.ts'
 import { declarePath } from '../mount/path.ts'
 import type { MergedRule } from '../policy/merge.ts'
-import { mountView, shownPath } from './mount-view.ts'
+import { mountView, shownPath } from './mount/mount-view.ts'
 import type { SysServices } from './services.ts'
 
 export function internalPaths(services: SysServices): Path[] {

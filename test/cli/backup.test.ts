@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import { runCli } from '../../src/cli/run.ts'
-import { openSqliteStore } from '../../src/storage/sqlite.ts'
+import { openSqliteStore } from '../../src/storage/sqlite/sqlite.ts'
 
 test('operator backup copies a store, and operator restore puts it back', async () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'postern-backup-'))

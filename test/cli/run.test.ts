@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, suite, test } from 'node:test'
-import { commandList } from '../../src/cli/command-list.ts'
+import { commandList } from '../../src/cli/declaration/command-list.ts'
 import { runCli } from '../../src/cli/run.ts'
 import { readStoredToken, storeToken } from '../../src/cli/token-store.ts'
 import { version } from '../../src/client/version.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { openSqliteStore } from '../../src/storage/sqlite.ts'
+import { openSqliteStore } from '../../src/storage/sqlite/sqlite.ts'
 import { mountSsh, refusalOf, startTestCore, type TestCore, tokenWith } from '../support/core.ts'
 import { InterposedStore } from '../support/interposed-store.ts'
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConfigCache, StaleGeneration } from '../../src/core/config-cache.ts'
-import type { Envelope } from '../../src/core/response.ts'
+import { ConfigCache, StaleGeneration } from '../../src/core/config/config-cache.ts'
+import type { Envelope } from '../../src/core/request/response.ts'
 import { CONFIG_PREFIX, GENERATION_KEY, SEAL_KEY } from '../../src/storage/path.ts'
-import { openSqliteStore } from '../../src/storage/sqlite.ts'
+import { openSqliteStore } from '../../src/storage/sqlite/sqlite.ts'
 import {
   mountSsh,
   RecordingAudit,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Envelope } from '../../src/core/response.ts'
-import { openSqliteStore } from '../../src/storage/sqlite.ts'
+import type { Envelope } from '../../src/core/request/response.ts'
+import { openSqliteStore } from '../../src/storage/sqlite/sqlite.ts'
 import {
   issuedKeys,
   keysIn,

@@ -5,8 +5,8 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, suite, test } from 'node:test'
-import { fingerprint } from '../../src/ssh/fingerprint.ts'
-import { encodePrivateKey, generateKeyPair } from '../../src/ssh/private-key.ts'
+import { fingerprint } from '../../src/ssh/key/fingerprint.ts'
+import { encodePrivateKey, generateKeyPair } from '../../src/ssh/key/private-key.ts'
 import { type KeySite, makeKeySite } from '../support/key-site.ts'
 
 const USER = `pt-user${process.pid}`

@@ -20,14 +20,14 @@ import {
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
-import type { LeasedKey } from '../../src/engine/ssh/dynamic/authorized-line.ts'
+import type { LeasedKey } from '../../src/engine/ssh/dynamic/host/authorized-line.ts'
 import {
   failureOf,
   installProgram,
   type KeyPlace,
   uninstallProgram,
-} from '../../src/engine/ssh/dynamic/host-program.ts'
-import { INSTALL_SCRIPT } from '../../src/engine/ssh/dynamic/install-script.ts'
+} from '../../src/engine/ssh/dynamic/host/host-program.ts'
+import { INSTALL_SCRIPT } from '../../src/engine/ssh/dynamic/host/install-script.ts'
 
 const SERVER = 'OpenSSH_9.2p1'
 const ADMIN = `pt-sa${process.pid}`

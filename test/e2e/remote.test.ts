@@ -7,7 +7,11 @@ import { badRequest } from '../../src/errors.ts'
 import { Secret } from '../../src/redact.ts'
 import { Connections } from '../../src/remote/connections.ts'
 import type { RemoteLimits, Target } from '../../src/remote/target.ts'
-import { encodePrivateKey, generateKeyPair, type PrivateKey } from '../../src/ssh/private-key.ts'
+import {
+  encodePrivateKey,
+  generateKeyPair,
+  type PrivateKey,
+} from '../../src/ssh/key/private-key.ts'
 import { messageOf, startFakeHost, targetAt } from '../remote/support.ts'
 import { makeUser, type PrivateSshd, startSshd } from '../support/sshd.ts'
 

@@ -1,6 +1,6 @@
 /** One mounted engine on a store in memory: requests go through router, coercion, configuration cache and commit. */
 import { createHmac } from 'node:crypto'
-import { ConfigCache } from '../../src/core/config-cache.ts'
+import { ConfigCache } from '../../src/core/config/config-cache.ts'
 import { PosternError } from '../../src/errors.ts'
 import type {
   Call,
@@ -18,7 +18,7 @@ import { type Match, Router } from '../../src/mount/router.ts'
 import { secretBytes } from '../../src/random.ts'
 import { Secret } from '../../src/redact.ts'
 import { CONFIG_PREFIX, GENERATION_KEY } from '../../src/storage/path.ts'
-import { openSqliteStore } from '../../src/storage/sqlite.ts'
+import { openSqliteStore } from '../../src/storage/sqlite/sqlite.ts'
 import type { Store, Write } from '../../src/storage/store.ts'
 import { StoreView } from '../../src/storage/view.ts'
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Request } from '../../src/core/request.ts'
+import type { Request } from '../../src/core/request/request.ts'
 import { canonicalPath } from '../../src/mount/canonical.ts'
 import { ask, head, start } from '../http/harness.ts'
 import { fuzz } from './runs.ts'

@@ -1,6 +1,6 @@
 /** Requests for the fuzzer of the core: mostly such as a handler accepts, always with something odd among them. */
 import fc from 'fast-check'
-import type { Request } from '../../src/core/request.ts'
+import type { Request } from '../../src/core/request/request.ts'
 import type { FieldType } from '../../src/mount/field.ts'
 import type { Backend, Path } from '../../src/mount/path.ts'
 

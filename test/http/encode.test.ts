@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Envelope } from '../../src/core/response.ts'
+import type { Envelope } from '../../src/core/request/response.ts'
 import { encodeResponse } from '../../src/http/encode.ts'
 
 const { rawJSON: rawJson } = JSON as unknown as { rawJSON(text: string): unknown }

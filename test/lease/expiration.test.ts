@@ -12,7 +12,7 @@ import {
   parseExpiryKey,
   readLease,
 } from '../../src/lease/lease.ts'
-import { openSqliteStore } from '../../src/storage/sqlite.ts'
+import { openSqliteStore } from '../../src/storage/sqlite/sqlite.ts'
 import type { Store } from '../../src/storage/store.ts'
 import { issuedKeys, keysIn, mountSsh, startTestCore, tokenOf } from '../support/core.ts'
 

@@ -5,8 +5,8 @@ import { test } from 'node:test'
 import ssh2 from 'ssh2'
 import { Secret } from '../../src/redact.ts'
 import { parseAdminKey } from '../../src/remote/admin-key.ts'
-import { encodePrivateKey, generateKeyPair } from '../../src/ssh/private-key.ts'
-import { toKeyObject } from '../../src/ssh/public-key.ts'
+import { encodePrivateKey, generateKeyPair } from '../../src/ssh/key/private-key.ts'
+import { toKeyObject } from '../../src/ssh/key/public-key.ts'
 
 const data = Buffer.from('session')
 

@@ -2,7 +2,7 @@
 import type { TestContext } from 'node:test'
 import type { FirstRecords, InitRequest } from '../../src/seal/init.ts'
 import { Seal, type SealOptions } from '../../src/seal/seal.ts'
-import { openSqliteStore } from '../../src/storage/sqlite.ts'
+import { openSqliteStore } from '../../src/storage/sqlite/sqlite.ts'
 import type { Store } from '../../src/storage/store.ts'
 
 export const START: number = Date.parse('2026-11-22T18:00:00Z')

@@ -7,8 +7,8 @@ import {
   parseCertificate,
   signCertificate,
   verifyCertificate,
-} from '../../src/ssh/certificate.ts'
-import { keyFields, type PublicKey } from '../../src/ssh/public-key.ts'
+} from '../../src/ssh/certificate/certificate.ts'
+import { keyFields, type PublicKey } from '../../src/ssh/key/public-key.ts'
 import { encodeSignature, sign, signingKey } from '../../src/ssh/signature.ts'
 import { SshWriter } from '../../src/ssh/writer.ts'
 import { caNames, vectorBlob, vectorPrivateKey, vectorPublicKey } from './support.ts'

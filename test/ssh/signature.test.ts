@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash, sign as cryptoSign } from 'node:crypto'
 import { test } from 'node:test'
-import type { PublicKey } from '../../src/ssh/public-key.ts'
+import type { PublicKey } from '../../src/ssh/key/public-key.ts'
 import {
   encodeSignature,
   parseSignature,

@@ -4,10 +4,10 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { parseAuthorizedKey } from '../../src/ssh/authorized-keys.ts'
 import { decodeBase64 } from '../../src/ssh/base64.ts'
-import { type PrivateKey, parsePrivateKey } from '../../src/ssh/private-key.ts'
-import type { PublicKey } from '../../src/ssh/public-key.ts'
+import { parseAuthorizedKey } from '../../src/ssh/key/authorized-keys.ts'
+import { type PrivateKey, parsePrivateKey } from '../../src/ssh/key/private-key.ts'
+import type { PublicKey } from '../../src/ssh/key/public-key.ts'
 
 const folder = path.resolve(import.meta.dirname, '../vectors/ssh')
 

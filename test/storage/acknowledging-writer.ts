@@ -3,7 +3,7 @@
  * Each line on stdout is the name of a pair of entries whose commit was acknowledged; the first
  * line says that the store is open.
  */
-import { openSqliteStore } from '../../src/storage/sqlite.ts'
+import { openSqliteStore } from '../../src/storage/sqlite/sqlite.ts'
 
 const CLIENTS = 64
 const VALUE = Buffer.alloc(1_000, 7)

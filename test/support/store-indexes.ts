@@ -1,7 +1,7 @@
 /** Looks into the store of a server that does not run: do its indexes and records belong together? */
 
 import { Seal } from '../../src/seal/seal.ts'
-import { openSqliteStore } from '../../src/storage/sqlite.ts'
+import { openSqliteStore } from '../../src/storage/sqlite/sqlite.ts'
 import type { Store } from '../../src/storage/store.ts'
 import { decodeRecord } from '../../src/storage/view.ts'
 import { keysIn } from './core.ts'

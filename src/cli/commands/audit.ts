@@ -1,13 +1,13 @@
 /** `audit enable`, `audit list`, `audit disable` (contract 8.2, 10.1). */
 import { isObject, type JsonObject } from '../../client/json.ts'
 import { jsonOf } from '../../client/reply.ts'
-import type { Command } from '../command.ts'
+import type { Command } from '../declaration/command.ts'
+import { splitPair } from '../declaration/pairs.ts'
 import { Failure } from '../failure.ts'
-import { goText, tableText } from '../go-text.ts'
-import { printStructured, say } from '../output.ts'
-import { splitPair } from '../pairs.ts'
+import { goText, tableText } from '../output/go-text.ts'
+import { printStructured, say } from '../output/output.ts'
+import { encodeTable } from '../output/table.ts'
 import type { Session } from '../session.ts'
-import { encodeTable } from '../table.ts'
 
 export const auditEnable: Command = {
   args: [{ name: 'type' }, { name: 'key=value', isOptional: true, isRest: true }],

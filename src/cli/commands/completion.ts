@@ -1,5 +1,5 @@
 /** `completion`: a script for the shell that has `postern complete` say what a word may become. */
-import type { LocalCommand } from '../command.ts'
+import type { LocalCommand } from '../declaration/command.ts'
 import { usageFailure } from '../failure.ts'
 
 const SCRIPTS: ReadonlyMap<string, string> = new Map([

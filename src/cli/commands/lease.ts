@@ -1,8 +1,8 @@
 /** `lease lookup`, `lease renew`, `lease revoke` (contract 8.2, 2.5). */
-import type { Command } from '../command.ts'
-import { fieldFlag } from '../common-flags.ts'
+import type { Command } from '../declaration/command.ts'
+import { fieldFlag } from '../declaration/common-flags.ts'
 import { usageFailure } from '../failure.ts'
-import { printReply, say, warn } from '../output.ts'
+import { printReply, say, warn } from '../output/output.ts'
 import { secondsOf } from './token.ts'
 
 export const leaseLookup: Command = {

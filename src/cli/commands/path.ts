@@ -1,13 +1,13 @@
 /** The commands that name an API path and send no data: read, list, delete, path-help, unwrap (contract 8.2). */
 import { envelopeOf, jsonOf, type Reply, texts } from '../../client/reply.ts'
 import { Secret } from '../../redact.ts'
-import type { Command } from '../command.ts'
-import { fieldFlag, wrapFlag } from '../common-flags.ts'
+import type { Command } from '../declaration/command.ts'
+import { fieldFlag, wrapFlag } from '../declaration/common-flags.ts'
+import { splitPair } from '../declaration/pairs.ts'
 import { Failure } from '../failure.ts'
-import { printReply, printStructured, say, warn } from '../output.ts'
-import { splitPair } from '../pairs.ts'
+import { printReply, printStructured, say, warn } from '../output/output.ts'
+import { encodeTable } from '../output/table.ts'
 import type { Session } from '../session.ts'
-import { encodeTable } from '../table.ts'
 
 const NOTHING = 2
 

@@ -1,10 +1,10 @@
 /** `policy write`, `read`, `list`, `delete` and `fmt` (contract 8.2, 2.3). */
 import { writeFileSync } from 'node:fs'
 import { envelopeOf, texts } from '../../client/reply.ts'
-import type { Command, LocalCommand } from '../command.ts'
+import type { Command, LocalCommand } from '../declaration/command.ts'
+import { readText } from '../declaration/pairs.ts'
 import { Failure, usageFailure } from '../failure.ts'
-import { printReply, printStructured, say, warn } from '../output.ts'
-import { readText } from '../pairs.ts'
+import { printReply, printStructured, say, warn } from '../output/output.ts'
 
 const BASE = 'sys/policies/acl'
 

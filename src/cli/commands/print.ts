@@ -1,6 +1,6 @@
 /** `print token` and `version`. */
 import { version as ownVersion } from '../../client/version.ts'
-import type { Command, LocalCommand } from '../command.ts'
+import type { Command, LocalCommand } from '../declaration/command.ts'
 import { Failure } from '../failure.ts'
 
 export const printToken: Command = {

@@ -1,13 +1,13 @@
 /** `ssh-cert`: what ssh runs for the block of `ssh-config` before it connects. Asks the server only when it has to. */
 
-import type { Command } from '../command.ts'
+import type { Command } from '../declaration/command.ts'
 import { Failure, usageFailure } from '../failure.ts'
-import { warn } from '../output.ts'
+import { warn } from '../output/output.ts'
 import type { Session } from '../session.ts'
-import { requestCertificate } from '../ssh/certificate.ts'
-import { CertificateStore } from '../ssh/certificate-store.ts'
 import { sshFlags } from '../ssh/flags.ts'
-import { namedKeyFiles } from '../ssh/key-files.ts'
+import { requestCertificate } from '../ssh/key/certificate.ts'
+import { CertificateStore } from '../ssh/key/certificate-store.ts'
+import { namedKeyFiles } from '../ssh/key/key-files.ts'
 import { assertPlain, SERVED_HOST } from '../ssh/target.ts'
 
 /** Says that the block is not to be used. */

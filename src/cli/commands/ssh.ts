@@ -1,6 +1,6 @@
 /** `ssh` (contract 8.3). */
-import type { Command } from '../command.ts'
-import { fieldFlag } from '../common-flags.ts'
+import type { Command } from '../declaration/command.ts'
+import { fieldFlag } from '../declaration/common-flags.ts'
 import { connect } from '../ssh/connect.ts'
 import { sshFlags } from '../ssh/flags.ts'
 

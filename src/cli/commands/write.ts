@@ -1,9 +1,9 @@
 /** `write`: data to an API path (contract 8.2). Values of pairs are strings; JSON comes through `-` or `@file`. */
-import type { Command } from '../command.ts'
-import { fieldFlag, wrapFlag } from '../common-flags.ts'
+import type { Command } from '../declaration/command.ts'
+import { fieldFlag, wrapFlag } from '../declaration/common-flags.ts'
+import { readPairs, secretKey } from '../declaration/pairs.ts'
 import { usageFailure } from '../failure.ts'
-import { printReply, say, warnOfSecret } from '../output.ts'
-import { readPairs, secretKey } from '../pairs.ts'
+import { printReply, say, warnOfSecret } from '../output/output.ts'
 
 export const write: Command = {
   args: [

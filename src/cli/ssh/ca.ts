@@ -1,14 +1,14 @@
 /** Certificate mode: a fresh pair that only the agent or a private folder knows, or an existing key beside its certificate. */
 import { randomBytes } from 'node:crypto'
-import { encodeAuthorizedKey } from '../../ssh/authorized-keys.ts'
-import type { Certificate } from '../../ssh/certificate.ts'
-import { encodePrivateKey, generateKeyPair, type PrivateKey } from '../../ssh/private-key.ts'
+import type { Certificate } from '../../ssh/certificate/certificate.ts'
+import { encodeAuthorizedKey } from '../../ssh/key/authorized-keys.ts'
+import { encodePrivateKey, generateKeyPair, type PrivateKey } from '../../ssh/key/private-key.ts'
 import type { Session } from '../session.ts'
-import { addToAgent, removeFromAgent } from './agent.ts'
-import { requestCertificate } from './certificate.ts'
 import type { Attempt } from './connect.ts'
-import { namedKeyFiles } from './key-files.ts'
-import { quoteForSsh } from './private-folder.ts'
+import { addToAgent, removeFromAgent } from './key/agent.ts'
+import { requestCertificate } from './key/certificate.ts'
+import { namedKeyFiles } from './key/key-files.ts'
+import { quoteForSsh } from './key/private-folder.ts'
 
 /** The options of ssh that log in with a new certificate. */
 export async function certificateOptions(session: Session, attempt: Attempt): Promise<string[]> {

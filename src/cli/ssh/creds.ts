@@ -5,11 +5,11 @@ import { textAt } from '../../client/json.ts'
 import { type Envelope, envelopeOf, type Reply } from '../../client/reply.ts'
 import { Secret } from '../../redact.ts'
 import { Failure } from '../failure.ts'
-import { warn } from '../output.ts'
+import { warn } from '../output/output.ts'
 import type { Session } from '../session.ts'
-import { openAskpass } from './askpass-server.ts'
+import { openAskpass } from './askpass/askpass-server.ts'
 import type { Attempt, Login } from './connect.ts'
-import { quoteForSsh } from './private-folder.ts'
+import { quoteForSsh } from './key/private-folder.ts'
 
 const DEFAULT_PORT = 22
 

@@ -1,5 +1,5 @@
 /** Flags that `ssh`, `ssh-config` and `ssh-cert` share. */
-import type { Flag } from '../command.ts'
+import type { Flag } from '../declaration/command.ts'
 
 type Name = 'role' | 'mountPoint' | 'validPrincipals' | 'publicKey' | 'privateKey'
 

@@ -1,10 +1,10 @@
 /** Host keys: the CA of another mount as the only one that vouches for the target (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). */
 import { readFileSync } from 'node:fs'
 import { lookUpVariable } from '../../client/environment.ts'
-import { parseAuthorizedKey } from '../../ssh/authorized-keys.ts'
+import { parseAuthorizedKey } from '../../ssh/key/authorized-keys.ts'
 import { Failure, usageFailure } from '../failure.ts'
 import type { Session } from '../session.ts'
-import { type PrivateFolder, quoteForSsh } from './private-folder.ts'
+import { type PrivateFolder, quoteForSsh } from './key/private-folder.ts'
 import type { Target } from './target.ts'
 
 /**

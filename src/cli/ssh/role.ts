@@ -4,7 +4,7 @@ import { isObject, type JsonObject, textAt } from '../../client/json.ts'
 import { envelopeOf, texts } from '../../client/reply.ts'
 import { Failure, usageFailure } from '../failure.ts'
 import { requestFailure, type Session } from '../session.ts'
-import { choose } from './ask.ts'
+import { choose } from './askpass/ask.ts'
 
 /** In the order of preference. */
 const MODES = ['ca', 'otp', 'dynamic'] as const

@@ -22,7 +22,7 @@ import { tidyPath } from './dynamic/tidy.ts'
 import { lookupPath } from './lookup.ts'
 import { revokeOtp } from './otp/creds.ts'
 import { verifyPath } from './otp/verify.ts'
-import { rolePath, rolesPath } from './role-paths.ts'
+import { rolePath, rolesPath } from './role/role-paths.ts'
 import { zeroAddressPath } from './zero-address.ts'
 
 export interface SshBackendOptions {

@@ -9,8 +9,8 @@ import { leaseTimes } from './dynamic/config-lease.ts'
 import type { IssueKey } from './dynamic/creds.ts'
 import { issueOtp } from './otp/creds.ts'
 import { splitNames } from './principals.ts'
-import { findRole, type HostRole, type Role } from './role.ts'
-import { type FieldOf, roleField } from './role-fields.ts'
+import { findRole, type HostRole, type Role } from './role/role.ts'
+import { type FieldOf, roleField } from './role/role-fields.ts'
 import { zeroAddressRoles } from './zero-address.ts'
 
 const DEFAULT_TTL_SECONDS = 600

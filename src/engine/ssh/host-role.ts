@@ -2,7 +2,7 @@
 import { badRequest, refused } from '../../errors.ts'
 import type { FieldValues } from '../../mount/field.ts'
 import { type Networks, parseNetworks } from './address.ts'
-import type { RoleFields } from './role-fields.ts'
+import type { RoleFields } from './role/role-fields.ts'
 
 /** As it is stored: JSON, so names and texts only. */
 export interface HostRoleRecord {

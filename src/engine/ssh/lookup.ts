@@ -4,7 +4,7 @@ import type { Call, Outcome } from '../../mount/call.ts'
 import { declarePath, type Path } from '../../mount/path.ts'
 import { type Address, parseAddress } from './address.ts'
 import type { IsCompat2015 } from './compat.ts'
-import { findRole, ROLES } from './role.ts'
+import { findRole, ROLES } from './role/role.ts'
 import { zeroAddressRoles } from './zero-address.ts'
 
 /** Roles by their networks, in order, then those for every host. Excluded networks count at creds only. */

@@ -1,6 +1,6 @@
 /** Lists of names as the API shows them: sorted, in pages, an empty one absent (contract 1.4). */
 import { PosternError } from '../../errors.ts'
-import type { FieldOf } from './role-fields.ts'
+import type { FieldOf } from './role/role-fields.ts'
 
 export const pageFields: { readonly after: FieldOf<'string'>; readonly limit: FieldOf<'int'> } = {
   after: { type: 'string', description: 'Shows only names that come after this one.' },

@@ -3,7 +3,7 @@
  * Answers CVE-2024-7594 (no certificate for every user) and CVE-2026-35414 (no name that sshd reads as two).
  */
 import { badRequest, SshFormatError } from '../../errors.ts'
-import { assertPrincipal } from '../../ssh/certificate.ts'
+import { assertPrincipal } from '../../ssh/certificate/certificate.ts'
 import { fillTemplate, type IdentityValues, isTemplate } from './template.ts'
 
 /** A role's list of names or domains, split once. */

@@ -5,7 +5,7 @@ import { declarePath, namePatterns, type Path } from '../../mount/path.ts'
 import type { Write } from '../../storage/store.ts'
 import { decodeRecord, encodeRecord } from '../../storage/view.ts'
 import { absent } from './page.ts'
-import { findRole } from './role.ts'
+import { findRole } from './role/role.ts'
 
 const ZERO_ADDRESS = 'config/zeroaddress'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import type { Envelope } from '../../../src/core/response.ts'
+import type { Envelope } from '../../../src/core/request/response.ts'
 import {
   issuedKeys,
   mountSsh,

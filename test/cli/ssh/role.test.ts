@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { Session } from '../../../src/cli/session.ts'
-import { wantedExtensions } from '../../../src/cli/ssh/certificate.ts'
+import { wantedExtensions } from '../../../src/cli/ssh/key/certificate.ts'
 import { chooseRole, type Mode } from '../../../src/cli/ssh/role.ts'
 import { type FakeAnswer, startFakeServer } from '../../client/fake-server.ts'
 

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LeaseEnder } from '../../../src/lease/external/ender.ts'
 import type { LeaseEngine } from '../../../src/lease/external/engine.ts'
 import { leaseCreation, readLease, type StoredLease } from '../../../src/lease/lease.ts'
-import { openSqliteStore } from '../../../src/storage/sqlite.ts'
+import { openSqliteStore } from '../../../src/storage/sqlite/sqlite.ts'
 import type { Store } from '../../../src/storage/store.ts'
 import { keysIn } from '../../support/core.ts'
 

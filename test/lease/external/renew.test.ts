@@ -5,7 +5,7 @@ import { LeaseEnder } from '../../../src/lease/external/ender.ts'
 import type { LeaseEngine } from '../../../src/lease/external/engine.ts'
 import { renewOutside } from '../../../src/lease/external/renew.ts'
 import { type ExternalState, leaseCreation, readLease } from '../../../src/lease/lease.ts'
-import { openSqliteStore } from '../../../src/storage/sqlite.ts'
+import { openSqliteStore } from '../../../src/storage/sqlite/sqlite.ts'
 import { keysIn } from '../../support/core.ts'
 
 const MINUTE = 60_000

@@ -1,8 +1,8 @@
 /** The verbs of 2015 for logins and tokens: `auth`, `auth-enable`, `auth-disable`, `token-revoke` (contract 8.2). */
 import { isObject } from '../../../client/json.ts'
 import { jsonOf, texts } from '../../../client/reply.ts'
-import type { Command } from '../../command.ts'
-import { goText } from '../../go-text.ts'
+import type { Command } from '../../declaration/command.ts'
+import { goText } from '../../output/go-text.ts'
 import { keep, logIn, methodFlags } from '../login.ts'
 import { mountPath, pathFlag } from '../mount/kind.ts'
 import { authList } from '../mount/mounts.ts'

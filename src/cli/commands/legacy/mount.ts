@@ -2,10 +2,10 @@
 import { ApiError } from '../../../client/api-error.ts'
 import { isObject, type JsonObject } from '../../../client/json.ts'
 import { formatDuration } from '../../../duration.ts'
-import type { Command, Flag } from '../../command.ts'
-import { printStructured } from '../../output.ts'
+import type { Command, Flag } from '../../declaration/command.ts'
+import { printStructured } from '../../output/output.ts'
+import { encodeTable } from '../../output/table.ts'
 import { requestFailure, type Session } from '../../session.ts'
-import { encodeTable } from '../../table.ts'
 import { mountPath, pathFlag, readMounts, SECRETS } from '../mount/kind.ts'
 import { moveMount } from '../mount/mounts.ts'
 

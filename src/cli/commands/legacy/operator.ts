@@ -1,8 +1,8 @@
 /** The verbs of 2015 for operators: `init`, `seal`, `unseal`, `key-status`, `audit-enable`, `audit-disable` (contract 8.2). */
 import { texts } from '../../../client/reply.ts'
-import type { Command } from '../../command.ts'
-import { goText } from '../../go-text.ts'
-import { printStructured } from '../../output.ts'
+import type { Command } from '../../declaration/command.ts'
+import { goText } from '../../output/go-text.ts'
+import { printStructured } from '../../output/output.ts'
 import { auditDisable, auditEnable, enableAudit } from '../audit.ts'
 import { initialize, operatorInit } from '../operator/init.ts'
 import { readKeyStatus } from '../operator/rotate.ts'

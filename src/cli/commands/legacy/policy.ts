@@ -1,10 +1,10 @@
 /** The verbs of 2015 for policies and leases: `policies`, `policy-write`, `policy-delete`, `renew`, `revoke` (contract 8.2, 2.5). */
 import { envelopeOf, jsonOf, texts } from '../../../client/reply.ts'
-import type { Command } from '../../command.ts'
-import { fieldFlag } from '../../common-flags.ts'
+import type { Command } from '../../declaration/command.ts'
+import { fieldFlag } from '../../declaration/common-flags.ts'
+import { readText } from '../../declaration/pairs.ts'
 import { Failure, usageFailure } from '../../failure.ts'
-import { printReply, printStructured } from '../../output.ts'
-import { readText } from '../../pairs.ts'
+import { printReply, printStructured } from '../../output/output.ts'
 
 export const policies: Command = {
   args: [{ name: 'name', isOptional: true, completes: 'policy' }],

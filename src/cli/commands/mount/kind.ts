@@ -1,7 +1,7 @@
 /** Secrets engines and auth methods are mounted alike: what differs in words and paths (contract 8.2, 2.2). */
 import { isObject, type JsonObject } from '../../../client/json.ts'
 import { jsonOf } from '../../../client/reply.ts'
-import type { Completed, Flag } from '../../command.ts'
+import type { Completed, Flag } from '../../declaration/command.ts'
 import type { Session } from '../../session.ts'
 
 export interface MountKind {

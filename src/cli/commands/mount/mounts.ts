@@ -1,13 +1,13 @@
 /** `enable`, `list`, `disable`, `tune` and `move` of `secrets` and `auth` (contract 8.2, 2.2). */
 import { isObject, type JsonObject, textAt } from '../../../client/json.ts'
 import { jsonOf } from '../../../client/reply.ts'
-import type { Command } from '../../command.ts'
+import type { Command } from '../../declaration/command.ts'
+import { splitPair } from '../../declaration/pairs.ts'
 import { Failure } from '../../failure.ts'
-import { goText, tableText } from '../../go-text.ts'
-import { printStructured, say } from '../../output.ts'
-import { splitPair } from '../../pairs.ts'
+import { goText, tableText } from '../../output/go-text.ts'
+import { printStructured, say } from '../../output/output.ts'
+import { encodeTable } from '../../output/table.ts'
 import type { Session } from '../../session.ts'
-import { encodeTable } from '../../table.ts'
 import {
   AUTH,
   type MountKind,

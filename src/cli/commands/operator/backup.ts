@@ -2,9 +2,9 @@
  * `operator backup` and `operator restore` (protocols 1.10): the store's own file, still sealed, without
  * asking the server.
  */
-import type { Command } from '../../command.ts'
+import type { Command } from '../../declaration/command.ts'
 import { Failure, usageFailure } from '../../failure.ts'
-import { say } from '../../output.ts'
+import { say } from '../../output/output.ts'
 
 export const operatorBackup: Command = {
   args: [{ name: 'file' }],

@@ -1,10 +1,10 @@
 /** `operator init` (contract 8.2, 2.1). */
 import type { JsonObject } from '../../../client/json.ts'
 import { jsonOf, texts } from '../../../client/reply.ts'
-import type { Command, Input } from '../../command.ts'
+import type { Command, Input } from '../../declaration/command.ts'
 import { usageFailure } from '../../failure.ts'
-import { goText } from '../../go-text.ts'
-import { printStructured, say } from '../../output.ts'
+import { goText } from '../../output/go-text.ts'
+import { printStructured, say } from '../../output/output.ts'
 import type { Session } from '../../session.ts'
 
 export const operatorInit: Command = {

@@ -4,10 +4,10 @@
  */
 import type { JsonObject } from '../../../client/json.ts'
 import { jsonOf, texts } from '../../../client/reply.ts'
-import type { Command, Flag } from '../../command.ts'
+import type { Command, Flag } from '../../declaration/command.ts'
 import { Failure, usageFailure } from '../../failure.ts'
-import { goText } from '../../go-text.ts'
-import { printRows, printStructured, say } from '../../output.ts'
+import { goText } from '../../output/go-text.ts'
+import { printRows, printStructured, say } from '../../output/output.ts'
 import type { Session } from '../../session.ts'
 import { countOf } from './init.ts'
 import { askKey } from './seal.ts'

@@ -1,9 +1,9 @@
 /** `operator rotate`, `operator key-status` and `operator step-down` (contract 8.2, 2.1). */
 import { isObject, type JsonObject } from '../../../client/json.ts'
 import { jsonOf } from '../../../client/reply.ts'
-import type { Command } from '../../command.ts'
-import { goText } from '../../go-text.ts'
-import { printRows, printStructured, say } from '../../output.ts'
+import type { Command } from '../../declaration/command.ts'
+import { goText } from '../../output/go-text.ts'
+import { printRows, printStructured, say } from '../../output/output.ts'
 import type { Session } from '../../session.ts'
 
 export const operatorRotate: Command = {

@@ -2,11 +2,11 @@
 import { ApiError } from '../../../client/api-error.ts'
 import type { JsonObject } from '../../../client/json.ts'
 import { jsonOf, type Reply } from '../../../client/reply.ts'
-import type { Command } from '../../command.ts'
-import { fieldFlag } from '../../common-flags.ts'
+import type { Command } from '../../declaration/command.ts'
+import { fieldFlag } from '../../declaration/common-flags.ts'
 import { Failure, usageFailure } from '../../failure.ts'
-import { goText } from '../../go-text.ts'
-import { printField, printRows, printStructured, say, warnOfSecret } from '../../output.ts'
+import { goText } from '../../output/go-text.ts'
+import { printField, printRows, printStructured, say, warnOfSecret } from '../../output/output.ts'
 import { requestFailure, type Session } from '../../session.ts'
 
 const SEALED = 2

@@ -8,7 +8,7 @@ import {
   type ServerConfig,
   version,
 } from '../../../index.ts'
-import type { Input } from '../../command.ts'
+import type { Input } from '../../declaration/command.ts'
 import { Failure, usageFailure } from '../../failure.ts'
 
 const SAME_SIGNAL_MS = 1000

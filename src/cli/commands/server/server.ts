@@ -1,5 +1,5 @@
 /** `server`: its declaration; the server's own code is loaded only when it runs. */
-import type { Flag, LocalCommand } from '../../command.ts'
+import type { Flag, LocalCommand } from '../../declaration/command.ts'
 
 const text = (name: string, value: string, help: string): Flag => ({
   name,

@@ -1,6 +1,6 @@
 /** `allowed_user_key_lengths`: the types and sizes of keys that a role signs or issues (contract 6.8, checks 3 and 3''). */
 import { badRequest } from '../../../errors.ts'
-import type { PublicKey } from '../../../ssh/public-key.ts'
+import type { PublicKey } from '../../../ssh/key/public-key.ts'
 
 type Lengths = ReadonlyMap<string, readonly number[]>
 

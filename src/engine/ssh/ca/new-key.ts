@@ -1,5 +1,5 @@
 /** Key types as requests name them, for new CA keys and for issued key pairs (contract 6.2 and 6.8). */
-import { generateKeyPair, type PrivateKey } from '../../../ssh/private-key.ts'
+import { generateKeyPair, type PrivateKey } from '../../../ssh/key/private-key.ts'
 
 export interface KeyChoice {
   readonly kind: 'rsa' | 'ecdsa' | 'ed25519'

@@ -4,7 +4,7 @@
 import { badRequest, refused } from '../../../errors.ts'
 import type { FieldValues } from '../../../mount/field.ts'
 import { type AllowedNames, parseAllowedNames, splitNames } from '../principals.ts'
-import type { RoleFields } from '../role-fields.ts'
+import type { RoleFields } from '../role/role-fields.ts'
 
 type Options = ReadonlyMap<string, string>
 type Pairs<V> = readonly (readonly [string, V])[]

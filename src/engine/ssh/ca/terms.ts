@@ -4,10 +4,10 @@
  */
 import { badRequest } from '../../../errors.ts'
 import type { Call, MountPoint } from '../../../mount/call.ts'
-import type { CertificateFields, CertificateType } from '../../../ssh/certificate.ts'
+import type { CertificateFields, CertificateType } from '../../../ssh/certificate/certificate.ts'
 import { decidePrincipals, splitNames } from '../principals.ts'
-import type { Role } from '../role.ts'
-import { type FieldOf, roleField } from '../role-fields.ts'
+import type { Role } from '../role/role.ts'
+import { type FieldOf, roleField } from '../role/role-fields.ts'
 import { isSent } from '../sent.ts'
 import { fillTemplate, type IdentityValues } from '../template.ts'
 import { criticalOptionsFor, extensionsFor } from './options.ts'

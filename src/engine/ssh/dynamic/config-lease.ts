@@ -5,7 +5,7 @@ import type { ConfigView, Outcome } from '../../../mount/call.ts'
 import { declarePath, type Path } from '../../../mount/path.ts'
 import { decodeRecord, encodeRecord } from '../../../storage/view.ts'
 import { absent } from '../page.ts'
-import type { FieldOf } from '../role-fields.ts'
+import type { FieldOf } from '../role/role-fields.ts'
 
 const CONFIG_LEASE = 'config/lease'
 

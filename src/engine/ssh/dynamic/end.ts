@@ -2,7 +2,7 @@
 import type { Clock } from '../../../clock.ts'
 import { asErrorList, PosternError, refused } from '../../../errors.ts'
 import type { ExternalEffects, LeasedData } from '../../../mount/path.ts'
-import { failureOf, installProgram, uninstallProgram } from './host-program.ts'
+import { failureOf, installProgram, uninstallProgram } from './host/host-program.ts'
 import { type KeyLease, leasedKey, reach } from './lease.ts'
 import type { RemoteHosts } from './remote.ts'
 

@@ -4,9 +4,9 @@
  */
 import type { Clock } from '../../../clock.ts'
 import { PosternError } from '../../../errors.ts'
-import { fingerprint } from '../../../ssh/fingerprint.ts'
-import { type KnownHost, knownHostName, knownKeysOf } from '../../../ssh/known-hosts.ts'
-import { type PublicKey, parsePublicKey } from '../../../ssh/public-key.ts'
+import { fingerprint } from '../../../ssh/key/fingerprint.ts'
+import { type KnownHost, knownHostName, knownKeysOf } from '../../../ssh/key/known-hosts.ts'
+import { type PublicKey, parsePublicKey } from '../../../ssh/key/public-key.ts'
 import type { StoreView } from '../../../storage/view.ts'
 import { pinFirst, pinnedKey } from './host-pins.ts'
 

@@ -4,7 +4,7 @@
  */
 import { badRequest, SshFormatError } from '../../../errors.ts'
 import type { FieldValues } from '../../../mount/field.ts'
-import { type KnownHost, parseKnownHosts } from '../../../ssh/known-hosts.ts'
+import { type KnownHost, parseKnownHosts } from '../../../ssh/key/known-hosts.ts'
 import {
   type HostNetworks,
   type HostRoleRecord,
@@ -13,10 +13,10 @@ import {
   showHostRole,
 } from '../host-role.ts'
 import { splitNames } from '../principals.ts'
-import type { RoleFields } from '../role-fields.ts'
+import type { RoleFields } from '../role/role-fields.ts'
+import { parseKeyOptions } from './host/key-options.ts'
+import { isLoginName } from './host/login-name.ts'
 import type { HostKeyPolicy } from './host-identity.ts'
-import { parseKeyOptions } from './key-options.ts'
-import { isLoginName } from './login-name.ts'
 
 export interface DynamicRoleRecord extends HostRoleRecord {
   readonly keyType: 'dynamic'

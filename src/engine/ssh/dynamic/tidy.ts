@@ -2,7 +2,7 @@
 import type { Call, Outcome } from '../../../mount/call.ts'
 import { declarePath, type Path } from '../../../mount/path.ts'
 import type { Condition, Write } from '../../../storage/store.ts'
-import { findRole, ROLES } from '../role.ts'
+import { findRole, ROLES } from '../role/role.ts'
 import { leasesWith, unusedSince } from './key-use.ts'
 import { KEYS } from './keys.ts'
 

@@ -8,7 +8,7 @@ import {
   parseHostNetworks,
   showHostRole,
 } from '../host-role.ts'
-import type { RoleFields } from '../role-fields.ts'
+import type { RoleFields } from '../role/role-fields.ts'
 
 export interface OtpRoleRecord extends HostRoleRecord {
   readonly keyType: 'otp'

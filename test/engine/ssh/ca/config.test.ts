@@ -1,7 +1,7 @@
 /** CA keys: config/ca, issuers, their public keys. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { parsePrivateKey } from '../../../../src/ssh/private-key.ts'
+import { parsePrivateKey } from '../../../../src/ssh/key/private-key.ts'
 import { sshKeygen, vector } from '../../../ssh/support.ts'
 import type { Mounted } from '../../harness.ts'
 import { assertDone, assertRefused, mountCa, mountSsh, wrapped } from '../support.ts'

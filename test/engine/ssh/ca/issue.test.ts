@@ -1,9 +1,9 @@
 /** Issuing key pairs. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { encodeAuthorizedKey } from '../../../../src/ssh/authorized-keys.ts'
 import { decodeBase64 } from '../../../../src/ssh/base64.ts'
-import { parseCertificate } from '../../../../src/ssh/certificate.ts'
+import { parseCertificate } from '../../../../src/ssh/certificate/certificate.ts'
+import { encodeAuthorizedKey } from '../../../../src/ssh/key/authorized-keys.ts'
 import { sshKeygenOnFile } from '../../../ssh/support.ts'
 import type { Mounted } from '../../harness.ts'
 import { assertDone, assertRefused, mountCa, mountSsh } from '../support.ts'

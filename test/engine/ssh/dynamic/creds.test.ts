@@ -10,7 +10,7 @@ import type {
 import { PosternError } from '../../../../src/errors.ts'
 import type { PendingLease } from '../../../../src/mount/call.ts'
 import type { LeasedData } from '../../../../src/mount/path.ts'
-import { fingerprint } from '../../../../src/ssh/fingerprint.ts'
+import { fingerprint } from '../../../../src/ssh/key/fingerprint.ts'
 import { vector, vectorBlob } from '../../../ssh/support.ts'
 import type { Mounted } from '../../harness.ts'
 import { assertDone, assertRefused, mountSsh, wrapped } from '../support.ts'

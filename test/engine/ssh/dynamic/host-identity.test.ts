@@ -6,9 +6,9 @@ import {
   hostIdentity,
 } from '../../../../src/engine/ssh/dynamic/host-identity.ts'
 import { PosternError } from '../../../../src/errors.ts'
-import { fingerprint } from '../../../../src/ssh/fingerprint.ts'
-import { parseKnownHosts } from '../../../../src/ssh/known-hosts.ts'
-import { openSqliteStore } from '../../../../src/storage/sqlite.ts'
+import { fingerprint } from '../../../../src/ssh/key/fingerprint.ts'
+import { parseKnownHosts } from '../../../../src/ssh/key/known-hosts.ts'
+import { openSqliteStore } from '../../../../src/storage/sqlite/sqlite.ts'
 import { StoreView } from '../../../../src/storage/view.ts'
 import { vector, vectorPublicKey } from '../../../ssh/support.ts'
 

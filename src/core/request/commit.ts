@@ -1,0 +1,47 @@
+/** The one commit of a request, and its undoing when the answer could not be audited. */
+import { CONFIG_PREFIX, GENERATION_KEY } from '../../storage/path.ts'
+import { tokenKey } from '../../token/token-store.ts'
+import type { Parts } from '../parts.ts'
+import type { Answered } from './answer.ts'
+import type { ValidatedRequest } from './call.ts'
+import { Conflict } from './conflict.ts'
+
+export function isCommitNeeded({ writes, conditions }: Answered): boolean {
+  return writes.length > 0 || conditions.length > 0
+}
+
+export function changesConfig({ writes }: Answered): boolean {
+  return writes.some(({ key }) => key.startsWith(CONFIG_PREFIX))
+}
+
+/** Commits the writes of a request. Throws Conflict when a condition failed; then nothing was written. */
+export async function commitRequest(
+  parts: Parts,
+  request: ValidatedRequest,
+  answered: Answered,
+): Promise<void> {
+  const { writes } = answered
+  const conditions = [...answered.conditions]
+  // What is created under a token, a role or a mount must not outlive a revocation that ran meanwhile.
+  if (request.token) conditions.push({ key: tokenKey(request.token.id), is: 'present' })
+  if (changesConfig(answered) || answered.issuedKeys.length > 0) {
+    const { version } = request.config
+    if (version !== undefined) conditions.push({ key: GENERATION_KEY, is: version })
+  }
+  const result = await parts.store.commit(writes, conditions)
+  if (!result.committed) throw new Conflict(result.failed)
+}
+
+/** Deletes what the request issued: its receiver will never see it (protocols 2.1). */
+export async function undoIssue(parts: Parts, issuedKeys: readonly string[]): Promise<void> {
+  if (issuedKeys.length === 0) return
+  try {
+    await parts.store.commit(
+      issuedKeys.map((key) => ({ key })),
+      [],
+    )
+  } catch (error) {
+    parts.log.error({ err: error }, 'an issued credential could not be undone; trying again later')
+    parts.undoLater(issuedKeys)
+  }
+}
