@@ -13,6 +13,7 @@ import {
   type PrivateKey,
 } from '../../src/ssh/key/private-key.ts'
 import { messageOf, startFakeHost, targetAt } from '../remote/support.ts'
+import { eventually } from '../support/site.ts'
 import { makeUser, type PrivateSshd, startSshd } from '../support/sshd.ts'
 
 const USER = 'postern-remote'
@@ -219,6 +220,8 @@ test('protocols 4.6: one key is offered, and nothing after it', async () => {
   const log = logFromNow()
   const message = await messageOf(remote.run(target({ user: USER_OF_TWO }), 'exit 0'))
   assert.match(message, /asks for more than the admin key of "postern-remote2"$/)
+  // What sshd writes comes a moment after what it answers.
+  await eventually(() => log().includes('Partial publickey'), 'sshd wrote nothing of the key')
   assert.equal(count(log(), 'Postponed publickey'), count(log(), 'Partial publickey'))
   assert.doesNotMatch(log(), /password|keyboard/)
 })
