@@ -14,6 +14,9 @@ import { parseServerConfig } from '../../src/config/parse.ts'
 import { createServer, type PosternServer } from '../../src/index.ts'
 import { parseSession, type Step, splitCommand } from './session-text.ts'
 
+// Node's test runner starts its children with every option; a server in this process would refuse them.
+process.execArgv.length = 0
+
 const CONFIG = `storage "inmem" {}
 listener "tcp" {
   address = "127.0.0.1:0"

@@ -81,10 +81,7 @@ function refuseDebugging(isDev: boolean): void {
   if (process.report) process.report.excludeEnv = true
   if (isDev) return
   const flag = process.execArgv.find((argument) =>
-    // What an address is announced by opens nothing; node's own test runner hands it down.
-    /^--(inspect(?!-publish-uid)|heapsnapshot|heap-prof|cpu-prof|tls-keylog|trace-tls)/.test(
-      argument,
-    ),
+    /^--(inspect|heapsnapshot|heap-prof|cpu-prof|tls-keylog|trace-tls)/.test(argument),
   )
   if (flag !== undefined)
     throw usageFailure(`node was started with ${flag}, which would expose keys`)
