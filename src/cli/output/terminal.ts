@@ -79,9 +79,10 @@ export async function readHiddenLine(
   stdin: NodeJS.ReadStream,
   stderr: { write(text: string): void },
 ): Promise<string> {
-  stderr.write(prompt)
+  // Before the question: who types as soon as it stands there is not shown either.
   if (stdin.isTTY) stdin.setRawMode(true)
   try {
+    stderr.write(prompt)
     let line = ''
     for await (const piece of stdin.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
       for (const character of piece as string) {
