@@ -183,4 +183,6 @@ export interface Outcome {
   readonly followUp?: () => Promise<void>
   /** Keys among `writes` that hold what this request issued: deleted again when its answer can't be audited. */
   readonly issuedKeys?: readonly string[]
+  /** Takes back what this request issued and no deletion of keys can: called when its answer can't be audited. */
+  readonly undelivered?: () => Promise<void>
 }

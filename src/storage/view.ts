@@ -3,7 +3,7 @@
  * lists.
  */
 import { afterPrefix } from './path.ts'
-import type { Condition, Entry, Store, Write } from './store.ts'
+import type { CommitResult, Condition, Entry, Store, Write } from './store.ts'
 
 const PAGE = 500
 
@@ -23,6 +23,11 @@ export class StoreView {
   async get(name: string): Promise<Entry | undefined> {
     const [entry] = await this.#store.get([this.key(name)])
     return entry
+  }
+
+  /** The entries at these names, in their order, from one snapshot. */
+  getAll(names: readonly string[]): Promise<readonly (Entry | undefined)[]> {
+    return this.#store.get(names.map((name) => this.key(name)))
   }
 
   /** Names under `folder`, without the view's prefix. */
@@ -48,6 +53,11 @@ export class StoreView {
   async create(name: string, value: Uint8Array): Promise<boolean> {
     const result = await this.#store.commit([this.put(name, value)], [this.when(name, 'absent')])
     return result.committed
+  }
+
+  /** Commits at once, for what acts by itself: everything else is part of the outcome. */
+  commit(writes: readonly Write[], conditions: readonly Condition[]): Promise<CommitResult> {
+    return this.#store.commit(writes, conditions)
   }
 
   remove(name: string): Write {
