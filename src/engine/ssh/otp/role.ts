@@ -12,6 +12,8 @@ import type { RoleFields } from '../role/role-fields.ts'
 
 export interface OtpRoleRecord extends HostRoleRecord {
   readonly keyType: 'otp'
+  /** Its passwords are for enrolled hosts, which prove who they are. */
+  readonly requireHostIdentity?: boolean
 }
 
 export interface OtpRole extends OtpRoleRecord, HostNetworks {}
@@ -23,10 +25,19 @@ export function compileOtpRole(record: OtpRoleRecord): OtpRole {
 /** The role that a write asks for; refused where it is none. */
 export function otpRoleOf(fields: FieldValues<RoleFields>): OtpRoleRecord {
   if (fields.admin_user !== '') throw badRequest('admin user not required for OTP type')
-  return { keyType: 'otp', ...hostRoleOf(fields) }
+  const requireHostIdentity = fields.require_host_identity
+  return {
+    keyType: 'otp',
+    ...hostRoleOf(fields),
+    ...(requireHostIdentity && { requireHostIdentity }),
+  }
 }
 
 /** The role in wire names. */
 export function showOtpRole(role: OtpRoleRecord): Record<string, unknown> {
-  return { ...showHostRole(role), key_type: role.keyType }
+  return {
+    ...showHostRole(role),
+    key_type: role.keyType,
+    ...(role.requireHostIdentity && { require_host_identity: true }),
+  }
 }

@@ -17,6 +17,7 @@ type Flags =
   | 'default_extensions_template'
   | 'allow_user_key_ids'
   | 'renew_rewrites_expiry'
+  | 'require_host_identity'
 type Texts =
   | 'role'
   | 'default_user'
@@ -127,6 +128,9 @@ export const roleFields: RoleFields = {
     description:
       'For `dynamic`: the line on the host expires with the lease, and renewing writes it anew. false: it expires when the lease can not be renewed any more, and renewing does not contact the host.',
   },
+  require_host_identity: flag(
+    'For `otp`: passwords are for one enrolled host each, which signs its verify; a host that does not is refused, and the password is kept.',
+  ),
   allow_user_certificates: flag(
     'For `ca`: signs certificates for users. This or allow_host_certificates has to be true.',
   ),
