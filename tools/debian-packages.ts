@@ -8,6 +8,7 @@ import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:
 export const testPackages: readonly string[] = [
   'openssh-server',
   'openssh-client',
+  'iproute2',
   'sshpass',
   'sudo',
   'libpam-modules',
