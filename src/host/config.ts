@@ -1,7 +1,9 @@
-/** The host's config file, HCL or JSON, with the keys of vault-ssh-helper (contract 7). */
+/** The host's config file, HCL or JSON, with the keys of vault-ssh-helper (contract 7) and some of its own. */
 import { HclError } from '../hcl/error.ts'
 import { parseHcl } from '../hcl/parse.ts'
 import type { HclEntry, HclObject } from '../hcl/value.ts'
+import { parseAuthorizedKey } from '../ssh/key/authorized-keys.ts'
+import type { PublicKey } from '../ssh/key/public-key.ts'
 import { type AddressBlocks, addressBlocks } from './address.ts'
 
 export interface HostConfig {
@@ -16,6 +18,10 @@ export interface HostConfig {
   readonly allowedBlocks: AddressBlocks | undefined
   /** Empty lets nobody in, `*` stands for any role. */
   readonly allowedRoles: readonly string[]
+  /** Identity keys of the server, one of which has to sign what it answers; empty where the config names none. */
+  readonly serverKeys: readonly PublicKey[]
+  /** Of the server, as its `identity` path tells; signed with each answer. */
+  readonly clusterId: string | undefined
 }
 
 const KEYS = new Set([
@@ -28,6 +34,8 @@ const KEYS = new Set([
   'allowed_roles',
   'tls_skip_verify',
   'tls_server_name',
+  'server_key',
+  'cluster_id',
 ])
 
 /**
@@ -50,6 +58,8 @@ export function parseHostConfig(text: string, isDev: boolean): HostConfig {
     skipsVerify: boolOf(entries, 'tls_skip_verify'),
     allowedBlocks: blocks.length === 0 ? undefined : addressBlocks(blocks),
     allowedRoles: listOf(entries, 'allowed_roles'),
+    serverKeys: listOf(entries, 'server_key').map(serverKey),
+    clusterId: textOf(entries, 'cluster_id'),
   }
 }
 
@@ -87,6 +97,14 @@ function boolOf(entries: Map<string, HclEntry>, key: string): boolean {
 function listOf(entries: Map<string, HclEntry>, key: string): string[] {
   const parts = (textOf(entries, key) ?? '').split(',').map((part) => part.trim())
   return parts.filter((part) => part !== '')
+}
+
+function serverKey(line: string): PublicKey {
+  try {
+    return parseAuthorizedKey(line)
+  } catch (error) {
+    throw new TypeError(`server_key: ${(error as Error).message}`)
+  }
 }
 
 function checkScheme(address: string, isDev: boolean): void {

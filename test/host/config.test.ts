@@ -54,3 +54,16 @@ test('a config that leaves a doubt is refused', () => {
   assert.throws(() => parseHostConfig(`${address}ssh_mount_point = "a/../b?x"`, false), TypeError)
   assert.throws(() => parseHostConfig('vault_addr = ', false), HclError)
 })
+
+test("the server's identity keys are read, and what is no key is refused", () => {
+  const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8cqpXfDHcP7xuKnNMKnL/9GAHZBJGjQ6eCFOaHdTsM'
+  const config = (lines: string) => parseHostConfig(`vault_addr = "https://b"\n${lines}`, false)
+  const pinned = config(`server_key = "${key}, ${key} next"\ncluster_id = "c-1"`)
+  assert.deepEqual(
+    pinned.serverKeys.map(({ algorithm }) => algorithm.name),
+    ['ssh-ed25519', 'ssh-ed25519'],
+  )
+  assert.equal(pinned.clusterId, 'c-1')
+  assert.deepEqual(config('').serverKeys, [])
+  assert.throws(() => config('server_key = "ssh-ed25519 AAAA"'), /^TypeError: server_key: /)
+})
