@@ -2,7 +2,6 @@
 import { badRequest } from '../../../errors.ts'
 import type { Call, Outcome } from '../../../mount/call.ts'
 import { declarePath, type Path } from '../../../mount/path.ts'
-import { uuid } from '../../../random.ts'
 import {
   existingIssuer,
   type KeyFields,
@@ -14,40 +13,41 @@ import {
 import {
   DEFAULT_REF,
   type IssuerIndex,
+  issuerData,
   issuerIndex,
-  putIndex,
-  putIssuer,
+  type NewIssuer,
+  newIssuer,
   removeIndex,
   removeIssuer,
   resolveIssuer,
   showIssuer,
+  usageOf,
 } from './issuers.ts'
 
 const ALREADY_EXISTS =
   'An issuer with the provided public key already exists, returning the existing issuer'
 
-/** Adds an issuer; one that has the key already is told instead, whatever its name. */
+/**
+ * Adds an issuer; one that has the key already is told instead, whatever its name. A key is of one usage for good: a host
+ * that trusts it relies on that.
+ */
 export async function addIssuer(
   call: Call,
   index: IssuerIndex,
   request: KeyRequest,
-  { name, isDefault }: { readonly name: string; readonly isDefault: boolean },
+  terms: Pick<NewIssuer, 'name' | 'usage' | 'isDefault'>,
 ): Promise<Outcome> {
   const existing = await existingIssuer(call.config, index, request)
   if (existing) {
+    const usage = usageOf(existing)
+    if (usage !== terms.usage) {
+      throw badRequest(`an issuer with this key exists already, and its usage is ${usage}`)
+    }
     return { data: await showIssuer(call.config, existing), warnings: [ALREADY_EXISTS] }
   }
-  const { key, publicKeyText } = await obtainKey(request)
-  const entry = { id: uuid(), name }
-  const issuers = [...index.issuers, entry].sort((one, other) => (one.id < other.id ? -1 : 1))
-  const defaultId = isDefault ? entry.id : index.defaultId
-  return {
-    data: { issuer_id: entry.id, issuer_name: name, public_key: publicKeyText },
-    writes: [
-      putIssuer(call.config, entry.id, key, publicKeyText),
-      putIndex(call.config, { defaultId, issuers }),
-    ],
-  }
+  const obtained = await obtainKey(request)
+  const { entry, writes } = newIssuer(call.config, index, { ...terms, ...obtained })
+  return { data: issuerData(entry, obtained.publicKeyText), writes }
 }
 
 async function configure(call: Call<KeyFields>): Promise<Outcome> {
@@ -58,7 +58,7 @@ async function configure(call: Call<KeyFields>): Promise<Outcome> {
   if (index.defaultId !== undefined && !isKnown) {
     throw badRequest('keys are already configured; delete them before reconfiguring')
   }
-  return addIssuer(call, index, request, { name: '', isDefault: true })
+  return addIssuer(call, index, request, { name: '', usage: 'bare', isDefault: true })
 }
 
 async function removeAll(call: Call): Promise<Outcome> {

@@ -7,7 +7,7 @@ import { findRole } from '../role/role.ts'
 import type { FieldOf } from '../role/role-fields.ts'
 import { checkIssuedLength } from './key-length.ts'
 import { chooseKey, generate, type KeyChoice } from './new-key.ts'
-import { certify, issuerFor } from './sign.ts'
+import { certify, signingFor } from './sign.ts'
 import { type IdentityOf, type TermFields, termFields, termsFor } from './terms.ts'
 
 type IssueFields = TermFields & {
@@ -39,7 +39,7 @@ async function issue(call: Call<IssueFields>, identityOf: IdentityOf): Promise<O
   const choice = choiceOf(type, call.fields.key_bits)
   const terms = await termsFor(call, role, identityOf)
   // A refusal must not cost the making of an RSA key.
-  await issuerFor(call, terms)
+  await signingFor(call, terms)
   const { keyObject, publicKey } = await generate(choice)
   const outcome = await certify(call, terms, publicKey)
   return {

@@ -11,6 +11,7 @@ import {
   checkIssuerName,
   DEFAULT_REF,
   type IssuerEntry,
+  type IssuerUsage,
   issuerIndex,
   issuerOf,
   lookUp,
@@ -18,6 +19,7 @@ import {
   removeIssuer,
   resolveIssuer,
   showIssuer,
+  usageOf,
 } from './issuers.ts'
 
 export const issuerRefField: FieldOf<'string'> = {
@@ -35,10 +37,15 @@ async function list(call: Call<typeof pageFields>): Promise<Outcome> {
   const shown = issuers.filter(({ id }) => keys.includes(id))
   const info = shown.map(async (entry) => {
     const { publicKeyText } = await issuerOf(call.config, entry)
-    const { id, name } = entry
+    const { id, name, usage } = entry
     return [
       id,
-      { is_default: id === defaultId, issuer_name: name, public_key: publicKeyText },
+      {
+        is_default: id === defaultId,
+        issuer_name: name,
+        public_key: publicKeyText,
+        ...(usage && { usage }),
+      },
     ] as const
   })
   return { data: { keys, key_info: Object.fromEntries(await Promise.all(info)) } }
@@ -58,15 +65,23 @@ const importPath = declarePath({
   fields: {
     ...keyFields,
     set_default: { type: 'bool', description: 'Makes the issuer the default one.' },
+    usage: {
+      type: 'lowercase',
+      default: 'bare',
+      description:
+        '`bare` signs the names that roles allow, `scoped` only certificates for chosen hosts; for good. A scoped issuer is never the default one.',
+    },
   },
   operations: {
     update: async (call) => {
       const { issuer_name: name, set_default: isDefault } = call.fields
+      const usage = usageNamed(call.fields.usage)
+      if (isDefault && usage === 'scoped') throw badRequest(NEVER_DEFAULT)
       const index = await issuerIndex(call.config)
       if (name !== '') checkIssuerName(index, name)
       const request = keyRequestOf(call)
-      const isFirst = index.issuers.length === 0
-      return addIssuer(call, index, request, { name, isDefault: isDefault || isFirst })
+      const isFirst = index.issuers.every((other) => usageOf(other) !== usage)
+      return addIssuer(call, index, request, { name, usage, isDefault: isDefault || isFirst })
     },
   },
   synopsis: 'Adds an issuer.',
@@ -74,13 +89,20 @@ const importPath = declarePath({
     'Generates a CA key pair or imports one beside those that are there. The first issuer becomes the default one; later ones do with set_default.',
 })
 
+function usageNamed(text: string): IssuerUsage {
+  if (text === 'bare' || text === 'scoped') return text
+  throw badRequest('usage is bare or scoped')
+}
+
+const NEVER_DEFAULT = 'a scoped issuer is never the default one'
+
 async function rename(call: Call<typeof issuerFields>): Promise<Outcome> {
   const { issuer_ref: ref, issuer_name: name } = call.fields
   const index = await issuerIndex(call.config)
   const entry = resolveIssuer(index, ref)
   if (name === '') throw badRequest('expected non-empty issuer name')
   checkIssuerName(index, name, entry.id)
-  const renamed = { id: entry.id, name }
+  const renamed = { ...entry, name }
   const data = await showIssuer(call.config, renamed)
   if (entry.name === name) return { data }
   const issuers = index.issuers.map((one) => (one === entry ? renamed : one))
@@ -93,7 +115,13 @@ async function remove(call: Call<typeof issuerFields>): Promise<Outcome> {
   const entry = lookUp(index, ref)
   if (!entry) return {}
   const isDefault = entry.id === index.defaultId
+  const isScoped = entry.id === index.scopedId
   const warnings = await referenceWarnings(call, entry, ref)
+  if (isScoped) {
+    warnings.unshift(
+      `Deleted issuer ${entry.id} (via issuer_ref ${ref}); it signed the certificates for chosen hosts. None are signed until another scoped issuer is configured.`,
+    )
+  }
   if (isDefault) {
     warnings.unshift(
       `Deleted issuer ${entry.id} (via issuer_ref ${ref}); this was configured as the default issuer. Operations without an explicit issuer will not work until a new default is configured.`,
@@ -101,9 +129,13 @@ async function remove(call: Call<typeof issuerFields>): Promise<Outcome> {
   }
   const issuers = index.issuers.filter((one) => one !== entry)
   const defaultId = isDefault ? undefined : index.defaultId
+  const scopedId = isScoped ? undefined : index.scopedId
   return {
     ...(warnings.length > 0 && { warnings }),
-    writes: [removeIssuer(call.config, entry.id), putIndex(call.config, { defaultId, issuers })],
+    writes: [
+      removeIssuer(call.config, entry.id),
+      putIndex(call.config, { defaultId, scopedId, issuers }),
+    ],
   }
 }
 
@@ -139,8 +171,20 @@ const issuerPath = declarePath({
     'Certificates that a deleted issuer signed stay valid until they end, on every host that trusts its public key.',
 })
 
-async function setDefault(call: Call<typeof defaultFields>): Promise<Outcome> {
-  const ref = call.fields.default
+async function configure(call: Call<typeof configFields>): Promise<Outcome> {
+  const { default: defaultRef, scoped: scopedRef } = call.fields
+  if (scopedRef === '') return setDefault(call, defaultRef)
+  if (defaultRef !== '') throw badRequest('default and scoped are set one at a time')
+  const index = await issuerIndex(call.config)
+  const entry = resolveIssuer(index, scopedRef)
+  if (usageOf(entry) !== 'scoped') throw badRequest(`issuer ${scopedRef} is not a scoped one`)
+  return {
+    data: { scoped: entry.id },
+    writes: [putIndex(call.config, { ...index, scopedId: entry.id })],
+  }
+}
+
+async function setDefault(call: Call, ref: string): Promise<Outcome> {
   if (ref === '' || ref === DEFAULT_REF) {
     throw badRequest("invalid issuer specification; must be non-empty and can't be 'default'.")
   }
@@ -149,6 +193,7 @@ async function setDefault(call: Call<typeof defaultFields>): Promise<Outcome> {
   if (!entry) {
     throw refused(`error resolving issuer reference: unable to find issuer for reference: ${ref}`)
   }
+  if (usageOf(entry) === 'scoped') throw badRequest(NEVER_DEFAULT)
   const previous = index.defaultId
   if (previous === entry.id) {
     return { warnings: ['The default issuer is already set to the specified issuer.'] }
@@ -161,23 +206,28 @@ async function setDefault(call: Call<typeof defaultFields>): Promise<Outcome> {
   }
 }
 
-const defaultFields = {
+const configFields = {
   default: { type: 'string', description: 'Id or name of the issuer to be the default one.' },
+  scoped: {
+    type: 'string',
+    description: 'Id or name of the scoped issuer that is to sign certificates for chosen hosts.',
+  },
 } as const
 
 const configPath = declarePath({
   pattern: 'config/issuers',
-  fields: defaultFields,
+  fields: configFields,
   operations: {
     read: async (call) => {
-      const { id } = resolveIssuer(await issuerIndex(call.config), DEFAULT_REF)
-      return { data: { default: id } }
+      const index = await issuerIndex(call.config)
+      const { id } = resolveIssuer(index, DEFAULT_REF)
+      return { data: { default: id, ...(index.scopedId && { scoped: index.scopedId }) } }
     },
-    update: setDefault,
+    update: configure,
   },
-  synopsis: 'Which issuer is the default one.',
+  synopsis: 'Which issuers sign for roles that name none.',
   description:
-    'The default issuer signs for all roles that name no other, and is what public_key shows.',
+    'The default issuer signs for all roles that name no other, and is what public_key shows. One of the scoped issuers, where there are any, signs what is for chosen hosts.',
 })
 
 export const issuerPaths: readonly Path[] = [listPath, importPath, issuerPath, configPath]

@@ -6,6 +6,7 @@ import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { badRequest } from '../../../errors.ts'
 import type { ConfigView } from '../../../mount/call.ts'
 import { namePatterns } from '../../../mount/path.ts'
+import { uuid } from '../../../random.ts'
 import { parseAuthorizedKey } from '../../../ssh/key/authorized-keys.ts'
 import type { PrivateKey } from '../../../ssh/key/private-key.ts'
 import type { PublicKey } from '../../../ssh/key/public-key.ts'
@@ -31,14 +32,25 @@ export interface Issuer {
   readonly keyObject: KeyObject
 }
 
+/**
+ * What an issuer signs, fixed when it is made: names as they are asked for, or only names that say for which hosts they
+ * are (protocols 5.1).
+ */
+export type IssuerUsage = 'bare' | 'scoped'
+
 /** An issuer as lists know it. The name is empty where it has none. */
 export interface IssuerEntry {
   readonly id: string
   readonly name: string
+  /** Absent: bare. */
+  readonly usage?: 'scoped'
 }
 
 export interface IssuerIndex {
+  /** Never a scoped one. */
   readonly defaultId: string | undefined
+  /** The scoped issuer of roles that name none. */
+  readonly scopedId?: string | undefined
   /** In the order of their ids. */
   readonly issuers: readonly IssuerEntry[]
 }
@@ -72,6 +84,30 @@ export function resolveIssuer(index: IssuerIndex, ref: string): IssuerEntry {
   throw badRequest(ref === DEFAULT_REF ? NO_DEFAULT : `unable to find issuer for reference: ${ref}`)
 }
 
+/** The issuer of this usage for a role that names this reference. Refuses one that names none, or one of the other usage. */
+export function signingIssuer(index: IssuerIndex, ref: string, usage: IssuerUsage): IssuerEntry {
+  const isScoped = usage === 'scoped'
+  if (isScoped && ref === DEFAULT_REF) return scopedIssuer(index)
+  const entry = resolveIssuer(index, ref)
+  if (usageOf(entry) === usage) return entry
+  throw badRequest(
+    isScoped
+      ? `issuer ${ref} of the role is not a scoped one: it signs no certificate for chosen hosts`
+      : `issuer ${ref} of the role is a scoped one: it signs only certificates for a host, group or tag`,
+  )
+}
+
+/** The scoped issuer of roles that name none. Refuses where there is none. */
+export function scopedIssuer({ scopedId, issuers }: IssuerIndex): IssuerEntry {
+  const entry = issuers.find(({ id }) => id === scopedId)
+  if (entry) return entry
+  throw badRequest('no scoped issuer currently configured: write host_scope=true to config/hosts')
+}
+
+export function usageOf({ usage }: IssuerEntry): IssuerUsage {
+  return usage ?? 'bare'
+}
+
 /** As `resolveIssuer`, undefined where it refuses. An id goes before an equal name. */
 export function lookUp({ defaultId, issuers }: IssuerIndex, ref: string): IssuerEntry | undefined {
   const id = ref === DEFAULT_REF ? defaultId : ref
@@ -94,17 +130,37 @@ export function putIndex(config: ConfigView, index: IssuerIndex): Write {
   return config.put(INDEX, encodeRecord(index))
 }
 
-export function putIssuer(
-  config: ConfigView,
-  id: string,
-  key: PrivateKey,
-  publicKeyText: string,
-): Write {
+function putIssuer(config: ConfigView, id: string, key: PrivateKey, publicKeyText: string): Write {
   const privateKey = key.keyObject.export({ type: 'pkcs8', format: 'der' }).toString('base64')
   return config.put(
     ISSUERS + id,
     encodeRecord({ publicKeyText, privateKey } satisfies IssuerRecord),
   )
+}
+
+export interface NewIssuer {
+  readonly name: string
+  readonly usage: IssuerUsage
+  /** Becomes the one that signs for roles that name none. */
+  readonly isDefault: boolean
+  readonly key: PrivateKey
+  readonly publicKeyText: string
+}
+
+/** A new issuer of the mount, with the writes that add it. */
+export function newIssuer(
+  config: ConfigView,
+  index: IssuerIndex,
+  { name, usage, isDefault, key, publicKeyText }: NewIssuer,
+): { readonly entry: IssuerEntry; readonly writes: readonly Write[] } {
+  const entry: IssuerEntry = { id: uuid(), name, ...(usage === 'scoped' && { usage }) }
+  const issuers = [...index.issuers, entry].sort((one, other) => (one.id < other.id ? -1 : 1))
+  const place = usage === 'scoped' ? 'scopedId' : 'defaultId'
+  const changed = { ...index, issuers, ...(isDefault && { [place]: entry.id }) }
+  return {
+    entry,
+    writes: [putIssuer(config, entry.id, key, publicKeyText), putIndex(config, changed)],
+  }
 }
 
 export function removeIssuer(config: ConfigView, id: string): Write {
@@ -120,6 +176,13 @@ export async function showIssuer(
   config: ConfigView,
   entry: IssuerEntry,
 ): Promise<Record<string, unknown>> {
-  const { publicKeyText } = await issuerOf(config, entry)
-  return { issuer_id: entry.id, issuer_name: entry.name, public_key: publicKeyText }
+  return issuerData(entry, (await issuerOf(config, entry)).publicKeyText)
+}
+
+/** The usage is shown only where it is not the one of every server of this API. */
+export function issuerData(
+  { id, name, usage }: IssuerEntry,
+  publicKeyText: string,
+): Record<string, unknown> {
+  return { issuer_id: id, issuer_name: name, public_key: publicKeyText, ...(usage && { usage }) }
 }

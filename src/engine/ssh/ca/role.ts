@@ -5,6 +5,13 @@ import { badRequest, refused } from '../../../errors.ts'
 import type { FieldValues } from '../../../mount/field.ts'
 import { type AllowedNames, parseAllowedNames, splitNames } from '../principals.ts'
 import type { RoleFields } from '../role/role-fields.ts'
+import {
+  compileRoleScope,
+  type RoleScope,
+  type RoleScopeRecord,
+  roleScopeOf,
+  showRoleScope,
+} from '../scope/role-scope.ts'
 
 type Options = ReadonlyMap<string, string>
 type Pairs<V> = readonly (readonly [string, V])[]
@@ -37,7 +44,7 @@ interface CaRoleBase {
 }
 
 /** As it is stored: JSON, so maps as pairs. */
-export interface CaRoleRecord extends CaRoleBase {
+export interface CaRoleRecord extends CaRoleBase, RoleScopeRecord {
   readonly defaultCriticalOptions: Pairs<string>
   readonly defaultExtensions: Pairs<string>
   readonly requiredCriticalOptions: Pairs<string>
@@ -56,6 +63,7 @@ export interface CaRole extends CaRoleBase {
   readonly domainNames: AllowedNames
   readonly criticalOptionNames: ReadonlySet<string>
   readonly extensionNames: ReadonlySet<string>
+  readonly scope: RoleScope
 }
 
 export function compileCaRole(record: CaRoleRecord): CaRole {
@@ -70,6 +78,7 @@ export function compileCaRole(record: CaRoleRecord): CaRole {
     domainNames: parseAllowedNames(record.allowedDomains, record.allowedDomainsTemplate),
     criticalOptionNames: new Set(splitNames(record.allowedCriticalOptions)),
     extensionNames: new Set(splitNames(record.allowedExtensions)),
+    scope: compileRoleScope(record),
   }
 }
 
@@ -115,6 +124,7 @@ export function caRoleOf(fields: FieldValues<RoleFields>): CaRoleRecord {
     ttlSeconds: fields.ttl,
     maxTtlSeconds: fields.max_ttl,
     notBeforeSeconds: fields.not_before_duration,
+    ...roleScopeOf(fields),
   }
 }
 
@@ -175,5 +185,6 @@ export function showCaRole(role: CaRole): Record<string, unknown> {
       required_extensions: Object.fromEntries(role.requiredExtensions),
     }),
     ttl: role.ttlSeconds,
+    ...showRoleScope(role.scope),
   }
 }

@@ -10,24 +10,34 @@ import type { PublicKey } from '../../../ssh/key/public-key.ts'
 import { signingKey } from '../../../ssh/signature.ts'
 import { findRole } from '../role/role.ts'
 import type { FieldOf } from '../role/role-fields.ts'
-import { type Issuer, type IssuerEntry, issuerIndex, issuerOf, resolveIssuer } from './issuers.ts'
+import { principalsOf } from '../scope/scoped-principals.ts'
+import { type Issuer, type IssuerEntry, issuerIndex, issuerOf, signingIssuer } from './issuers.ts'
 import { formatKeyId } from './key-id.ts'
 import { checkKeyLength } from './key-length.ts'
 import { type IdentityOf, type TermFields, type Terms, termFields, termsFor } from './terms.ts'
 
-/** The issuer that signs for a role: the last check before the signature. */
-export async function issuerFor(
-  call: Call,
-  { role }: Terms,
-): Promise<{ readonly entry: IssuerEntry; readonly issuer: Issuer }> {
-  const entry = resolveIssuer(await issuerIndex(call.config), role.issuerRef)
-  return { entry, issuer: await issuerOf(call.config, entry) }
+/** Who signs, and which principals. */
+interface Signing {
+  readonly entry: IssuerEntry
+  readonly issuer: Issuer
+  readonly principals: readonly string[]
+}
+
+/**
+ * The last check before the signature: an issuer of the kind that the terms need, and its principals (protocols 5.1). Only
+ * an issuer that is scoped meets principals with a scope, and only such principals meet it.
+ */
+export async function signingFor(call: Call, { role, accounts, scope }: Terms): Promise<Signing> {
+  const usage = scope ? 'scoped' : 'bare'
+  const entry = signingIssuer(await issuerIndex(call.config), role.issuerRef, usage)
+  const principals = principalsOf(accounts, scope)
+  return { entry, issuer: await issuerOf(call.config, entry), principals }
 }
 
 /** Signs a certificate for `subject` and shows it. */
 export async function certify(call: Call, terms: Terms, subject: PublicKey): Promise<Outcome> {
-  const { role, roleName, keyId, warnings, ...fields } = terms
-  const { entry, issuer } = await issuerFor(call, terms)
+  const { role, roleName, keyId, warnings, accounts: _, scope, ...fields } = terms
+  const { entry, issuer, principals } = await signingFor(call, terms)
   const serial = newSerial()
   const values = {
     tokenDisplayName: call.caller?.displayName ?? '',
@@ -40,11 +50,12 @@ export async function certify(call: Call, terms: Terms, subject: PublicKey): Pro
   const blob = await orBadRequest(() =>
     signCertificate(signingKey(issuer, algorithm), {
       ...fields,
+      principals,
       subject,
       serial,
       nonce: pooledBytes(NONCE_BYTES),
       keyId: keyId === '' ? formatKeyId(role.keyIdFormat, values) : keyId,
-      allowEmptyPrincipals: role.allowEmptyPrincipals,
+      allowEmptyPrincipals: role.allowEmptyPrincipals && !scope,
     }),
   )
   return {

@@ -5,19 +5,22 @@
 import { badRequest } from '../../../errors.ts'
 import type { Call, MountPoint } from '../../../mount/call.ts'
 import type { CertificateFields, CertificateType } from '../../../ssh/certificate/certificate.ts'
+import type { CertificateScope } from '../inventory/record.ts'
 import { decidePrincipals, splitNames } from '../principals.ts'
 import type { Role } from '../role/role.ts'
 import { type FieldOf, roleField } from '../role/role-fields.ts'
+import { type ScopeFields, scopeFields, scopeOf } from '../scope/request-scope.ts'
 import { isSent } from '../sent.ts'
 import { fillTemplate, type IdentityValues } from '../template.ts'
 import { criticalOptionsFor, extensionsFor } from './options.ts'
 import type { CaRole } from './role.ts'
 
-export type TermFields = Readonly<
-  Record<'role' | 'valid_principals' | 'cert_type' | 'key_id', FieldOf<'string'>> &
-    Record<'ttl', FieldOf<'duration'>> &
-    Record<'critical_options' | 'extensions', FieldOf<'string-map'>>
->
+export type TermFields = ScopeFields &
+  Readonly<
+    Record<'role' | 'valid_principals' | 'cert_type' | 'key_id', FieldOf<'string'>> &
+      Record<'ttl', FieldOf<'duration'>> &
+      Record<'critical_options' | 'extensions', FieldOf<'string-map'>>
+  >
 
 export const termFields: TermFields = {
   role: roleField,
@@ -40,15 +43,20 @@ export const termFields: TermFields = {
     type: 'string-map',
     description: "Extensions by name, in place of the role's default ones.",
   },
+  ...scopeFields,
 }
 
 export interface Terms
   extends Pick<
     CertificateFields,
-    'type' | 'principals' | 'validAfter' | 'validBefore' | 'criticalOptions' | 'extensions'
+    'type' | 'validAfter' | 'validBefore' | 'criticalOptions' | 'extensions'
   > {
   readonly role: CaRole
   readonly roleName: string
+  /** Names that the role allows: the principals where there is no scope, else what goes before the `@` of each. */
+  readonly accounts: readonly string[]
+  /** For a certificate that is for these hosts alone: a scoped issuer signs it, and composes its principals. */
+  readonly scope?: CertificateScope
   /** As asked for; empty where the role's format decides. */
   readonly keyId: string
   readonly warnings: readonly string[]
@@ -74,22 +82,24 @@ export async function termsFor(
   }
   const entityId = call.caller?.entityId ?? ''
   const identity = entityId === '' ? undefined : await identityOf(entityId)
-  const principals = principalsFor(call, role, type, identity)
+  const accounts = principalsFor(call, role, type, identity)
   const ttlSeconds = ttlFor(call, role, call.mount)
   const criticalOptions = criticalOptionsFor(role, fields.critical_options)
   const { extensions, warnings } = extensionsFor(role, fields.extensions, identity)
+  const { scope, warnings: scopeWarnings } = await scopeOf(call, role.scope, type, accounts)
   const now = Math.floor(call.now / 1000)
   return {
     role,
     roleName: fields.role,
     type,
     keyId: fields.key_id,
-    principals,
+    accounts,
+    ...(scope && { scope }),
     validAfter: BigInt(Math.max(0, now - role.notBeforeSeconds)),
     validBefore: BigInt(now + ttlSeconds),
     criticalOptions,
     extensions,
-    warnings,
+    warnings: [...warnings, ...scopeWarnings],
   }
 }
 

@@ -1,5 +1,6 @@
 /** The fields of a role (contract 6.5, Decisions 2 and 9): which of them count depends on its `key_type`. */
 import type { Field, FieldType } from '../../../mount/field.ts'
+import { type RoleScopeFields, roleScopeFields } from '../scope/role-scope.ts'
 
 /** A field of this type. */
 export type FieldOf<T extends FieldType> = Field & { readonly type: T }
@@ -43,15 +44,16 @@ type Options =
   | 'required_critical_options'
   | 'required_extensions'
 
-export type RoleFields = Readonly<
-  Record<Flags, FieldOf<'bool'>> &
-    Record<Texts, FieldOf<'string'>> &
-    Record<Durations, FieldOf<'duration'>> &
-    Record<Options, FieldOf<'string-map'>> &
-    Record<Words, FieldOf<'lowercase'>> &
-    Record<'port' | 'key_bits', FieldOf<'int'>> &
-    Record<'allowed_user_key_lengths', FieldOf<'map'>>
->
+export type RoleFields = RoleScopeFields &
+  Readonly<
+    Record<Flags, FieldOf<'bool'>> &
+      Record<Texts, FieldOf<'string'>> &
+      Record<Durations, FieldOf<'duration'>> &
+      Record<Options, FieldOf<'string-map'>> &
+      Record<Words, FieldOf<'lowercase'>> &
+      Record<'port' | 'key_bits', FieldOf<'int'>> &
+      Record<'allowed_user_key_lengths', FieldOf<'map'>>
+  >
 
 const flag = (description: string): FieldOf<'bool'> => ({ type: 'bool', description })
 const word = (description: string): FieldOf<'lowercase'> => ({ type: 'lowercase', description })
@@ -196,6 +198,8 @@ export const roleFields: RoleFields = {
   issuer_ref: {
     type: 'string',
     default: 'default',
-    description: 'For `ca`: id or name of the issuer that signs, looked up at each signing.',
+    description:
+      'For `ca`: id or name of the issuer that signs, looked up at each signing. `default`: the default one, and for certificates with a scope the scoped one.',
   },
+  ...roleScopeFields,
 }

@@ -10,6 +10,7 @@ import { findKey, KEYS } from '../dynamic/keys.ts'
 import { type DynamicRoleRecord, type DynamicRoleRules, dynamicRoleOf } from '../dynamic/role.ts'
 import { otpRoleOf } from '../otp/role.ts'
 import { absent, pageFields, pageOf } from '../page.ts'
+import { allowsNoHost } from '../scope/role-scope.ts'
 import { withoutZeroAddress } from '../zero-address.ts'
 import { findRole, ROLES, type Role, type RoleRecord, showRole } from './role.ts'
 import { type RoleFields, roleFields } from './role-fields.ts'
@@ -44,6 +45,13 @@ const DROPPABLE_OPTIONS =
 function hasDroppableOptions(role: RoleRecord): boolean {
   if (role.keyType !== 'ca' || role.allowedCriticalOptions !== '') return false
   return role.defaultCriticalOptions.length > 0
+}
+
+const NO_HOSTS = 'the role allows no host: set allowed_hosts, allowed_groups or allowed_tags'
+
+function warningsOf(role: RoleRecord): string[] {
+  const warnings = hasDroppableOptions(role) ? [DROPPABLE_OPTIONS] : []
+  return role.keyType === 'ca' && allowsNoHost(role) ? [...warnings, NO_HOSTS] : warnings
 }
 
 async function list(call: Call<typeof pageFields>): Promise<Outcome> {
@@ -102,7 +110,8 @@ export function rolePath({ isCompat2015, allowInstallScripts, log }: RoleRules):
           log.warn({ mount: call.mount.path, role: name }, `compat=2015: the role is for ${wider}`)
         }
         const writes = [call.config.put(ROLES + name, encodeRecord(role))]
-        return hasDroppableOptions(role) ? { writes, warnings: [DROPPABLE_OPTIONS] } : { writes }
+        const warnings = warningsOf(role)
+        return { writes, ...(warnings.length > 0 && { warnings }) }
       },
       delete: async (call) => {
         const name = call.fields.role
