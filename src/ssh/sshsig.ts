@@ -107,7 +107,10 @@ export function verifyMessage(
 }
 
 export function armor(blob: Uint8Array): string {
-  const lines = Buffer.from(blob).toString('base64').match(new RegExp(`.{1,${COLUMNS}}`, 'g')) ?? []
+  const lines =
+    Buffer.from(blob)
+      .toString('base64')
+      .match(new RegExp(`.{1,${COLUMNS}}`, 'g')) ?? []
   return `${[BEGIN, ...lines, END].join('\n')}\n`
 }
 
