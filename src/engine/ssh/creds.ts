@@ -7,6 +7,8 @@ import { type Address, parseAddress } from './address.ts'
 import type { IsCompat2015 } from './compat.ts'
 import { leaseTimes } from './dynamic/config-lease.ts'
 import type { IssueKey } from './dynamic/creds.ts'
+import type { HostRecord } from './host/registry.ts'
+import { addressOf, boundHost } from './otp/bound-host.ts'
 import { issueOtp } from './otp/creds.ts'
 import { splitNames } from './principals.ts'
 import { findRole, type HostRole, type Role } from './role/role.ts'
@@ -17,12 +19,27 @@ const DEFAULT_TTL_SECONDS = 600
 const DEFAULT_MAX_TTL_SECONDS = 86_400
 const WRONG_ADDRESS = 'Error validating IP: IP does not belong to role'
 
-const fields: Readonly<Record<'role' | 'ip' | 'username', FieldOf<'string'>>> = {
+const fields: Readonly<
+  Record<'role' | 'ip' | 'username' | 'host' | 'login_host', FieldOf<'string'>>
+> = {
   role: roleField,
-  ip: { type: 'string', description: 'Address of the host to log in to. Required.' },
+  ip: {
+    type: 'string',
+    description: 'Address of the host to log in to. Required where `host` is not given.',
+  },
   username: {
     type: 'string',
     description: "User to log in as; the role's default_user if absent.",
+  },
+  host: {
+    type: 'string',
+    description:
+      'For `otp`: id, name or address of the enrolled host that alone may verify the password. With `ip`: one of its addresses.',
+  },
+  login_host: {
+    type: 'string',
+    description:
+      'What the user calls the host: counts like `host` where the role has require_host_identity, else not at all.',
   },
 }
 
@@ -31,6 +48,8 @@ export interface Grantee {
   readonly roleName: string
   readonly username: string
   readonly address: Address
+  /** The enrolled host that a password is bound to. */
+  readonly host?: HostRecord | undefined
   readonly life: Life
 }
 
@@ -45,18 +64,22 @@ async function issue(
   isCompat2015: IsCompat2015,
   issueKey: IssueKey,
 ): Promise<Outcome> {
-  const { ip, role: roleName } = call.fields
-  if (ip === '') throw badRequest('Missing ip')
+  const { ip, host: named, role: roleName } = call.fields
+  if (ip === '' && named === '') throw badRequest('Missing ip')
   const role = await findRole(call.config, roleName)
   if (!role) throw badRequest(`Role ${JSON.stringify(roleName)} not found`)
   const isWide = isCompat2015(call.mount)
   const username = userFor(role, call.fields.username, isWide)
-  const address = parseAddress(ip)
+  if (named !== '' && role.keyType !== 'otp') throw badRequest('host is for roles of key_type otp')
+  const isFor = async (address: Address) =>
+    isInNetworks(role, address, isWide) || (await isZeroAddress(call, roleName))
+  const host =
+    role.keyType === 'otp' ? await boundHost(call, role, call.fields, username) : undefined
+  const address = host ? await addressOf(host, call.fields, isFor) : parseAddress(ip)
   if (!address) throw badRequest(`Invalid IP ${JSON.stringify(ip)}`)
-  const isFor = isInNetworks(role, address, isWide) || (await isZeroAddress(call, roleName))
-  if (!isFor) throw badRequest(WRONG_ADDRESS)
+  if (!(await isFor(address))) throw badRequest(WRONG_ADDRESS)
   if (role.keyType === 'ca') throw refused('key type unknown')
-  const grantee = { roleName, username, address, life: await lifeOf(call, role) }
+  const grantee = { roleName, username, address, host, life: await lifeOf(call, role) }
   return role.keyType === 'otp' ? issueOtp(call, role, grantee) : issueKey(call, role, grantee)
 }
 

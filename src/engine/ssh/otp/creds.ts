@@ -8,7 +8,7 @@ import { type OtpLease, type OtpRecord, otpName } from './record.ts'
 import type { OtpRole } from './role.ts'
 
 export function issueOtp(call: Call, role: OtpRole, grantee: Grantee): Outcome {
-  const { roleName, username, address, life } = grantee
+  const { roleName, username, address, host, life } = grantee
   const { ttlSeconds, maxTtlSeconds, warnings } = life
   const otp = newOtp()
   const name = otpName(call.hmac(otp))
@@ -16,9 +16,17 @@ export function issueOtp(call: Call, role: OtpRole, grantee: Grantee): Outcome {
   const lease = call.newLease({ ttlSeconds, maxTtlSeconds, renewable: false, data })
   const { id, expiresAt, tokenId } = lease
   const ref: LeaseRef = { id, expiresAt, tokenId }
-  const record: OtpRecord = { roleName, username, ip: address.text, lease: ref }
+  const bound = host && { host: host.id }
+  const record: OtpRecord = { roleName, username, ip: address.text, lease: ref, ...bound }
   return {
-    data: { ip: address.text, key: otp, key_type: role.keyType, port: role.port, username },
+    data: {
+      ...(host && { host: host.id }),
+      ip: address.text,
+      key: otp,
+      key_type: role.keyType,
+      port: role.port,
+      username,
+    },
     ...(warnings.length > 0 && { warnings }),
     writes: [call.store.put(name, encodeRecord(record))],
     conditions: [call.store.when(name, 'absent')],

@@ -8,6 +8,8 @@ export interface OtpRecord {
   readonly ip: string
   /** Ends with the password. */
   readonly lease: LeaseRef
+  /** Id of the enrolled host that alone may verify it. */
+  readonly host?: string
 }
 
 /** What a lease remembers of its password. */

@@ -122,7 +122,8 @@ function checkAccount(account: string): void {
   )
 }
 
-function checkHost(role: RoleScope, host: HostRecord, accounts: readonly string[]): void {
+/** Refuses a host that the role does not allow, that may not be used, or that lacks one of the accounts. */
+export function checkHost(role: RoleScope, host: HostRecord, accounts: readonly string[]): void {
   const { id, state, groups, tags, accounts: known } = host
   const isAllowed =
     holds(role.hosts, id) ||

@@ -42,12 +42,14 @@ export const roleScopeFields: RoleScopeFields = {
     description:
       'For `ca`: `required` where every user certificate is for chosen hosts alone, `optional` where the request decides, `off` (the default) where it is for every host that trusts the issuer.',
   },
-  allowed_hosts: list('For `ca`: ids of the hosts that certificates may be for. `*`: all.'),
+  allowed_hosts: list(
+    'For `ca` and `otp`: ids of the hosts that certificates and passwords may be for. `*`: all.',
+  ),
   allowed_groups: list(
-    'For `ca`: groups that certificates may be for, and whose hosts they may be for. `*`: all.',
+    'For `ca` and `otp`: groups that certificates may be for, and whose hosts certificates and passwords may be for. `*`: all.',
   ),
   allowed_tags: list(
-    'For `ca`: tags as `key=value` that certificates may be for, and whose hosts they may be for. `*`: all.',
+    'For `ca` and `otp`: tags as `key=value` that certificates may be for, and whose hosts certificates and passwords may be for. `*`: all.',
   ),
 }
 
