@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { lookUpVariable } from '../../client/environment.ts'
+import type { JsonObject } from '../../client/json.ts'
 import type { Command } from '../declaration/command.ts'
 import { Failure, usageFailure } from '../failure.ts'
 import type { Session } from '../session.ts'
@@ -12,6 +13,7 @@ import { wantedExtensions } from '../ssh/key/certificate.ts'
 import { namedKeyFiles } from '../ssh/key/key-files.ts'
 import { quoteForSsh } from '../ssh/key/private-folder.ts'
 import { chooseRole, readRole } from '../ssh/role.ts'
+import { chosenScope, hostFolderName } from '../ssh/scope.ts'
 import { selfCommand } from '../ssh/self.ts'
 
 /** What ssh tries by itself as long as no IdentityFile is set. */
@@ -34,6 +36,9 @@ export const sshConfig: Command = {
     sshFlags.validPrincipals,
     sshFlags.publicKey,
     sshFlags.privateKey,
+    sshFlags.host,
+    sshFlags.group,
+    sshFlags.tag,
     {
       name: 'folder',
       kind: 'text',
@@ -42,7 +47,7 @@ export const sshConfig: Command = {
     },
   ],
   description:
-    'Append what it prints to ~/.ssh/config. HOST PATTERNs are names as they are typed after ssh; without them all hosts.',
+    'Append what it prints to ~/.ssh/config. HOST PATTERNs are names as they are typed after ssh; without them all hosts. Where the role has a host_scope, or can not be read, there is a certificate for each host.',
   examples: ["postern ssh-config -role=web '*.example.org' >> ~/.ssh/config"],
   async run(session) {
     const { input, terminal } = session
@@ -54,18 +59,26 @@ export const sshConfig: Command = {
       address: async () => undefined,
     })
     const terms = (await readRole(session, mount, role))?.terms
+    const chosen = chosenScope(session)
     const extensions = terms && wantedExtensions(SESSIONS_NEED, terms)
-    const folder = path.resolve(input.text('folder') ?? defaultFolder(session, mount, role))
-    // ssh puts the user on the host in the place of %r.
-    const pair = `${quoteForSsh(folder).slice(0, -1)}/%r`
+    const folder = path.resolve(
+      input.text('folder') ?? defaultFolder(session, { mount, role }, chosen),
+    )
+    // A certificate may be for one host alone, unless it is chosen what it is for, or known that it is for all.
+    const isForEach = !chosen && terms?.isScoped !== false
+    // ssh puts host and user in the place of %h and %r.
+    const name = isForEach ? `${hostFolderName('%h')}/%r` : '%r'
+    const pair = `${quoteForSsh(folder).slice(0, -1)}/${name}`
     const key = namedKeyFiles(session)?.privatePath
     const patterns = input.args.map(assertPattern)
-    const command = certCommand(session, { mount, role, folder, extensions })
+    const command = certCommand(session, { mount, role, folder, extensions, isForEach })
     const others = patterns.length > 0 ? ['IdentitiesOnly yes'] : otherKeys(session)
     const hosts = [HARMLESS, ...(patterns.length > 0 ? patterns : ['*'])].join(',')
+    // What becomes of a name by HostName goes to the shell too.
+    const sameHarmless = isForEach ? ` host "${HARMLESS},*"` : ''
     const lines = [
       `# ${session.client.base}, role ${role}. At the end of the file, so that User settings come before it.`,
-      `Match originalhost "${hosts}" user "${HARMLESS},*" exec "${command}"`,
+      `Match originalhost "${hosts}"${sameHarmless} user "${HARMLESS},*" exec "${command}"`,
       `  CertificateFile ${pair}-cert.pub"`,
       `  IdentityFile ${key === undefined ? `${pair}"` : quoteForSsh(key)}`,
       ...others.map((line) => `  ${line}`),
@@ -75,23 +88,40 @@ export const sshConfig: Command = {
   },
 }
 
-function defaultFolder({ client, terminal }: Session, mount: string, role: string): string {
-  const place = createHash('sha256').update(`${client.base}\n${mount}`).digest('hex').slice(0, 8)
+function defaultFolder(
+  { client, terminal }: Session,
+  { mount, role }: { readonly mount: string; readonly role: string },
+  chosen: JsonObject | undefined,
+): string {
+  const parts = [client.base, mount, ...(chosen ? [JSON.stringify(chosen)] : [])]
+  const place = createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 8)
   return path.join(terminal.home, '.ssh', 'postern', `${role}-${place}`)
 }
+
+const PASSED_FLAGS = [
+  'valid-principals',
+  'public-key-path',
+  'private-key-path',
+  'host',
+  'group',
+  'tag',
+]
 
 interface Place {
   readonly mount: string
   readonly role: string
   readonly folder: string
   readonly extensions: readonly string[] | undefined
+  /** A certificate for each host. */
+  readonly isForEach: boolean
 }
 
 /** Settings that a later run may not find in its environment stand in the command; never the token. */
-function certCommand(session: Session, { mount, role, folder, extensions }: Place): string {
+function certCommand(session: Session, place: Place): string {
+  const { mount, role, folder, extensions, isForEach } = place
   const { input, terminal } = session
   const program = findProgram(session, 'postern')
-  const flags = ['valid-principals', 'public-key-path', 'private-key-path'].flatMap((flag) => {
+  const flags = PASSED_FLAGS.flatMap((flag) => {
     const value = input.text(flag)
     return value === undefined
       ? []
@@ -109,7 +139,7 @@ function certCommand(session: Session, { mount, role, folder, extensions }: Plac
     ...(extensions === undefined ? [] : [`-extensions=${extensions.join(',')}`]),
     ...flags,
   ]
-  return [...words.map(quoteWord), "'%n'", "'%r'"].join(' ')
+  return [...words.map(quoteWord), "'%n'", "'%r'", ...(isForEach ? ["'%h'"] : [])].join(' ')
 }
 
 /** One word for the user's shell, inside ssh_config's double quotes. Throws a Failure where that can't be written. */

@@ -19,6 +19,9 @@ export const ssh: Command = {
     sshFlags.validPrincipals,
     sshFlags.publicKey,
     sshFlags.privateKey,
+    sshFlags.host,
+    sshFlags.group,
+    sshFlags.tag,
     {
       name: 'host-key-mount-point',
       kind: 'text',
@@ -51,6 +54,7 @@ export const ssh: Command = {
     "ssh's own options and the remote command follow the host, and ssh's own configuration holds: aliases, ports, jump hosts. The exit status is ssh's.",
   examples: [
     'postern ssh -role=web alice@web-1',
+    'postern ssh -role=web -group=web deploy@web-1',
     'postern ssh -mode=otp -role=otp alice@10.0.0.7 -L 8080:localhost:80 uptime',
   ],
   run: connect,

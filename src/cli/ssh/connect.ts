@@ -1,5 +1,6 @@
 /** One session of `postern ssh` (contract 8.3): target, role, credential, and ssh itself. */
 import { envelopeOf } from '../../client/reply.ts'
+import { usageFailure } from '../failure.ts'
 import { printReply } from '../output/output.ts'
 import type { Session } from '../session.ts'
 import { certificateOptions } from './ca.ts'
@@ -10,6 +11,7 @@ import { namedKeyFiles, usualKeyFiles } from './key/key-files.ts'
 import { PrivateFolder } from './key/private-folder.ts'
 import { type Choice, chooseRole, parseMode } from './role.ts'
 import { type SshRun, withSignals } from './run-ssh.ts'
+import { chosenScope, requestScope } from './scope.ts'
 import { addressOf, resolveTarget, SERVED_HOST, type Target } from './target.ts'
 import { readSshWords, type SshWords } from './words.ts'
 
@@ -53,12 +55,22 @@ export async function connect(session: Session): Promise<number> {
     })
     const principals = session.input.text('valid-principals') ?? target.user
     const { role, terms } = choice
+    if (choice.mode !== 'ca' && chosenScope(session)) {
+      throw usageFailure('-host, -group and -tag are for certificates', 'say -mode=ca')
+    }
     const attempt: Attempt = {
       mount,
       choice,
       words,
       target,
-      request: { mount, role, principals, needs: target.needs, terms },
+      request: {
+        mount,
+        role,
+        principals,
+        needs: target.needs,
+        terms,
+        scope: requestScope(session, target.host),
+      },
       address,
       folder: once(() => resources.use(new PrivateFolder())),
       resources,

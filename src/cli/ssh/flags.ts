@@ -1,7 +1,15 @@
 /** Flags that `ssh`, `ssh-config` and `ssh-cert` share. */
 import type { Flag } from '../declaration/command.ts'
 
-type Name = 'role' | 'mountPoint' | 'validPrincipals' | 'publicKey' | 'privateKey'
+type Name =
+  | 'role'
+  | 'mountPoint'
+  | 'validPrincipals'
+  | 'publicKey'
+  | 'privateKey'
+  | 'host'
+  | 'group'
+  | 'tag'
 
 export const sshFlags: Readonly<Record<Name, Flag>> = {
   role: { name: 'role', kind: 'text', value: 'name', help: 'Role; found out when absent.' },
@@ -28,5 +36,23 @@ export const sshFlags: Readonly<Record<Name, Flag>> = {
     kind: 'text',
     value: 'file',
     help: 'Its private half; the name without .pub when absent.',
+  },
+  host: {
+    name: 'host',
+    kind: 'text',
+    value: 'names',
+    help: 'Hosts that the certificate is for; the one that ssh reaches when absent.',
+  },
+  group: {
+    name: 'group',
+    kind: 'text',
+    value: 'names',
+    help: 'Groups of hosts that the certificate is for, instead.',
+  },
+  tag: {
+    name: 'tag',
+    kind: 'text',
+    value: 'key=value',
+    help: 'Tags of hosts that the certificate is for, instead.',
   },
 }

@@ -16,6 +16,8 @@ export interface RoleTerms {
   /** `*` among them: all. */
   readonly allowed: readonly string[]
   readonly defaults: readonly string[]
+  /** Whether its certificates are for chosen hosts, always or where the request says so. */
+  readonly isScoped: boolean
 }
 
 export interface Choice {
@@ -68,6 +70,7 @@ export async function readRole(
     terms: {
       allowed: (textAt(data, 'allowed_extensions') ?? '').split(',').map((name) => name.trim()),
       defaults: isObject(defaults) ? Object.keys(defaults) : [],
+      isScoped: !['off', undefined].includes(textAt(data, 'host_scope')),
     },
   }
 }

@@ -2,7 +2,7 @@
  * Asks for a user certificate (contract 6.8) with no more extensions than the role allows and the session needs:
  * with the role's own when these do, so that a role need not be readable.
  */
-import type { Json } from '../../../client/json.ts'
+import type { Json, JsonObject } from '../../../client/json.ts'
 import { isObject, textAt } from '../../../client/json.ts'
 import { envelopeOf, type Reply } from '../../../client/reply.ts'
 import { decodeBase64 } from '../../../ssh/base64.ts'
@@ -13,6 +13,7 @@ import { Failure } from '../../failure.ts'
 import { warn } from '../../output/output.ts'
 import type { Session } from '../../session.ts'
 import { type RoleTerms, readRole } from '../role.ts'
+import { isAboutLoginHost } from '../scope.ts'
 
 export interface Request {
   readonly mount: string
@@ -25,6 +26,8 @@ export interface Request {
   readonly terms?: RoleTerms | undefined
   /** Asked for as they are; then neither needs nor terms count. */
   readonly extensions?: readonly string[] | undefined
+  /** Fields that say for which hosts. */
+  readonly scope?: JsonObject | undefined
 }
 
 export interface Signed {
@@ -50,7 +53,7 @@ export async function requestCertificate(session: Session, request: Request): Pr
 /** What to name in a request; undefined where the role's defaults are as good. */
 export function wantedExtensions(
   needs: readonly string[],
-  { allowed, defaults }: RoleTerms,
+  { allowed, defaults }: Pick<RoleTerms, 'allowed' | 'defaults'>,
 ): string[] | undefined {
   const isAllowed = (name: string) => allowed.includes('*') || allowed.includes(name)
   const missing = needs.filter((name) => !defaults.includes(name))
@@ -61,7 +64,7 @@ export function wantedExtensions(
 
 async function sign(
   session: Session,
-  { mount, role, publicKey, principals }: Request,
+  { mount, role, publicKey, principals, scope }: Request,
   extensions?: readonly string[],
 ): Promise<Signed> {
   const path = `${mount}/sign/${role}`
@@ -70,10 +73,13 @@ async function sign(
       public_key: encodeAuthorizedKey(publicKey.blob),
       valid_principals: principals,
       cert_type: 'user',
+      ...scope,
       ...(extensions && { extensions: Object.fromEntries(extensions.map((name) => [name, ''])) }),
     },
   })
-  for (const text of envelopeOf(reply)?.warnings ?? []) warn(session, text)
+  for (const text of envelopeOf(reply)?.warnings ?? []) {
+    if (!isAboutLoginHost(text)) warn(session, text)
+  }
   const certificate = parseSigned(envelopeOf(reply)?.data)
   if (!certificate || !isSameKey(certificate.subject, publicKey) || certificate.type !== 'user') {
     throw new Failure(`postern: ${path} answered with no certificate for the key`, { status: 2 })
