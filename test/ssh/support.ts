@@ -50,7 +50,7 @@ export function sshKeygen(args: readonly string[], input: string): string {
 }
 
 /** Likewise for commands that read a private key, which they do from a file only. */
-export function sshKeygenOnFile(args: readonly string[], content: string): string {
+export function sshKeygenOnFile(args: readonly string[], content: string | Uint8Array): string {
   const temporary = mkdtempSync(path.join(tmpdir(), 'postern-ssh-'))
   try {
     const file = path.join(temporary, 'key')
