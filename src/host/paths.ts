@@ -2,18 +2,18 @@
  * Where Postern keeps its things on a host, and what of sshd it looks at. One object, so that set-up, doctor,
  * service and hooks mean the same files. All are root's.
  */
+import { dropInPaths } from '../ssh/host/drop-in.ts'
+
 export const hostPaths = {
+  ...dropInPaths,
   /** sshd's own. */
   sshd: '/usr/sbin/sshd',
   sshdConfig: '/etc/ssh/sshd_config',
   sshdPid: '/run/sshd.pid',
-  /** The one file of sshd's configuration that is ours; sorts before every other of its folder. */
+  /** Where sshd's configuration takes whatever ends in `.conf`. */
   dropInFolder: '/etc/ssh/sshd_config.d',
-  dropIn: '/etc/ssh/sshd_config.d/00-postern.conf',
-  /** What the drop-in names: 0755, files 0644. */
+  /** What the drop-in names is in here: 0755, files 0644. */
   sshFolder: '/etc/ssh/postern',
-  userCa: '/etc/ssh/postern/user_ca.pub',
-  revokedKeys: '/etc/ssh/postern/revoked.krl',
   principalsFolder: '/etc/ssh/postern/principals',
   keysFolder: '/etc/ssh/postern/keys',
   /** Config of `postern-host`, HCL. */
