@@ -45,6 +45,8 @@ export interface RequestOptions {
   readonly token?: Secret | undefined
   /** Asks for a wrapped response: a duration text. */
   readonly wrapTtl?: string | undefined
+  /** Besides those of every request: what a host signs with. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
 interface Target {
@@ -179,6 +181,7 @@ export class Client {
     const headers: Record<string, string> = {
       'X-Vault-Request': 'true',
       'User-Agent': this.#options.userAgent ?? 'postern',
+      ...options.headers,
     }
     const token = (options.token ?? this.#options.token)?.reveal()
     if (token) headers['X-Vault-Token'] = token
