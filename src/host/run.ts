@@ -10,6 +10,7 @@ import { ownAddresses } from './address.ts'
 import { type HostConfig, parseHostConfig } from './config.ts'
 import { type HostFlags, parseHostFlags } from './flags.ts'
 import { type LogLevel, logLevels, oneLine } from './log.ts'
+import { serverTrust } from './server-trust.ts'
 import { verifyConnection, verifyOtp } from './verify-otp.ts'
 
 /** What the program takes from its surroundings, so that tests can give their own. */
@@ -77,7 +78,15 @@ async function decide(
     }
     otp = await readPassword(surroundings.stdin)
     const addresses = surroundings.addresses ?? ownAddresses()
-    const grant = await verifyOtp(config, { otp: new Secret(otp), user, addresses }, remaining())
+    const login = {
+      otp: new Secret(otp),
+      user,
+      addresses,
+      trust: serverTrust(config, undefined),
+      sign: undefined,
+      now: Date.now,
+    }
+    const grant = await verifyOtp(config, login, remaining())
     return say('info', `accepted ${user}: OTP for ${grant.address}, role ${grant.role}`)
   } catch (error) {
     const who = flags.verifiesOnly ? 'verify-only failed' : `refused ${JSON.stringify(user)}`

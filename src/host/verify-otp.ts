@@ -5,9 +5,12 @@
 import { Client } from '../client/client.ts'
 import { type JsonObject, textAt } from '../client/json.ts'
 import { envelopeOf } from '../client/reply.ts'
+import { secretBytes } from '../random.ts'
 import type { Secret } from '../redact.ts'
+import { VERIFY_NONCE_BYTES } from '../ssh/host/verify-message.ts'
 import { canonicalAddress } from './address.ts'
 import type { HostConfig } from './config.ts'
+import { checkSignedAnswer, type ServerTrust } from './server-trust.ts'
 
 /** Why somebody is not let in; the text holds no secret. */
 class Refusal extends Error {
@@ -20,13 +23,27 @@ export interface Login {
   readonly user: string
   /** This host's own, canonical. */
   readonly addresses: readonly string[]
+  /** Where the host knows its server: nothing but a signed answer lets the user in. */
+  readonly trust: ServerTrust | undefined
+  /** Where it is enrolled: headers that sign a request. */
+  readonly sign: SignRequest | undefined
+  /** Milliseconds since the epoch, asked when the answer is there. */
+  readonly now: () => number
 }
+
+export type SignRequest = (request: {
+  readonly method: 'POST'
+  readonly path: string
+  readonly body: string
+}) => Promise<Readonly<Record<string, string>>>
 
 /** What an accepted password was issued for. */
 export interface Grant {
   readonly user: string
   readonly address: string
   readonly role: string
+  /** Lease of the password: enrolled hosts are told. */
+  readonly lease: string | undefined
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
@@ -46,9 +63,21 @@ export async function verifyOtp(
   if (login.user === '') throw new Refusal('PAM_USER is not set')
   // Checked before the password is spent.
   if (config.allowedRoles.length === 0) throw new Refusal('missing allowed_roles')
-  // An OTP for an address in allowed_cidr_list names none of this host's own: only this side can compare.
-  const ips = config.allowedBlocks === undefined ? { ips: [...login.addresses] } : {}
-  const data = await ask(config, { otp, username: login.user, ...ips }, timeoutMilliseconds)
+  const { trust, sign } = login
+  const nonce = trust && secretBytes(VERIFY_NONCE_BYTES).toString('base64url')
+  const body = {
+    otp,
+    username: login.user,
+    // An OTP for an address in allowed_cidr_list names none of this host's own: only this side can compare. For a host
+    // that proves who it is, the server's registry knows the addresses.
+    ...(config.allowedBlocks === undefined && !sign && { ips: [...login.addresses] }),
+    ...(sign && { host: trust?.hostId ?? '' }),
+    ...(nonce !== undefined && { nonce }),
+  }
+  const data = await ask(config, body, timeoutMilliseconds, sign)
+  if (trust && nonce !== undefined) {
+    checkSignedAnswer(trust, { nonce, otp, user: login.user }, data, login.now())
+  }
   return checkGrant(config, login, data)
 }
 
@@ -65,6 +94,7 @@ async function ask(
   config: HostConfig,
   body: JsonObject,
   timeoutMilliseconds: number,
+  sign?: SignRequest,
 ): Promise<JsonObject> {
   const client = new Client({
     address: config.address,
@@ -80,7 +110,11 @@ async function ask(
     },
   })
   try {
-    const reply = await client.send('PUT', `${config.mountPoint}/verify`, { body })
+    const path = `${config.mountPoint}/verify`
+    const signed = { method: 'POST', path: `/v1/${path}`, body: JSON.stringify(body) } as const
+    const reply = sign
+      ? await client.send('POST', path, { body, headers: await sign(signed) })
+      : await client.send('PUT', path, { body })
     // A mount with compat=2015 may answer 204 to a wrong password.
     if (reply.status !== 200) throw new Refusal(`the server answered ${reply.status}`)
     const data = /^application\/json\b/.test(reply.contentType)
@@ -98,7 +132,9 @@ function checkGrant(config: HostConfig, login: Login, data: JsonObject): Grant {
   if (user === undefined || user !== login.user) throw new Refusal('username mismatch')
   const address = canonicalAddress(textAt(data, 'ip') ?? '')
   if (address === undefined) throw new Refusal('invalid IP in the verification response')
-  if (!login.addresses.includes(address) && !config.allowedBlocks?.(address)) {
+  // The server knows an enrolled host by its key, and has said by its own that the password is for it.
+  const isKnown = login.sign !== undefined && login.trust !== undefined
+  if (!isKnown && !login.addresses.includes(address) && !config.allowedBlocks?.(address)) {
     throw new Refusal('the OTP was issued for another address than those of this host')
   }
   const role = textAt(data, 'role_name')
@@ -106,5 +142,5 @@ function checkGrant(config: HostConfig, login: Login, data: JsonObject): Grant {
   if (!config.allowedRoles.includes('*') && !config.allowedRoles.includes(role)) {
     throw new Refusal('the role of the OTP is not one of the allowed_roles')
   }
-  return { user, address, role }
+  return { user, address, role, lease: textAt(data, 'lease') || undefined }
 }

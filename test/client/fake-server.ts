@@ -19,7 +19,7 @@ export interface SeenRequest {
 export interface FakeAnswer {
   readonly status?: number
   readonly headers?: Record<string, string>
-  /** An object is sent as JSON. */
+  /** An object is sent as JSON, also one that is promised. */
   readonly body?: unknown
   /** Never answers. */
   readonly hangs?: boolean
@@ -45,12 +45,13 @@ export async function startFakeServer(
     seen.push({ method, url, headers, body })
     const given = answer({ method, url, headers, body }) ?? { status: 404, body: { errors: [] } }
     if (given.hangs) return
-    const text = typeof given.body === 'string' ? given.body : JSON.stringify(given.body)
+    const content = await given.body
+    const text = typeof content === 'string' ? content : JSON.stringify(content)
     response.writeHead(given.status ?? 200, {
       'Content-Type': 'application/json',
       ...given.headers,
     })
-    response.end(given.body === undefined ? undefined : text)
+    response.end(content === undefined ? undefined : text)
   }
   const server: Server = options.tls
     ? createTlsServer(options.tls, listener)
