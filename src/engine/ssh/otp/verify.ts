@@ -5,6 +5,7 @@ import { declarePath, type Path } from '../../../mount/path.ts'
 import { decodeRecord } from '../../../storage/view.ts'
 import { parseAddress } from '../address.ts'
 import type { IsCompat2015 } from '../compat.ts'
+import { findRole } from '../role/role.ts'
 import { isSent } from '../sent.ts'
 import { type OtpRecord, otpName } from './record.ts'
 
@@ -38,7 +39,7 @@ async function verify(call: Call<typeof fields>, isCompat2015: IsCompat2015): Pr
   if (!entry) return notFound(call, isCompat2015)
   const record = decodeRecord<OtpRecord>(entry.value)
   if (call.now >= record.lease.expiresAt) return notFound(call, isCompat2015)
-  checkHost(call, record)
+  await checkHost(call, record)
   return {
     data: { ip: record.ip, role_name: record.roleName, username: record.username },
     writes: [call.store.remove(name)],
@@ -49,10 +50,15 @@ async function verify(call: Call<typeof fields>, isCompat2015: IsCompat2015): Pr
 }
 
 /** A host that is not the one meant learns so, and the password is kept: it can't be burnt from there. */
-function checkHost(call: Call<typeof fields>, record: OtpRecord): void {
+async function checkHost(call: Call<typeof fields>, record: OtpRecord): Promise<void> {
   const { username, ip, ips } = call.fields
   if (isSent(call, 'username') && username !== record.username) {
     throw badRequest('the OTP was issued for another username')
+  }
+  if (record.host !== undefined) throw badRequest('the OTP was issued for another host')
+  const role = await findRole(call.config, record.roleName)
+  if (role?.keyType === 'otp' && role.requireHostIdentity) {
+    throw badRequest('the role is for hosts that prove who they are')
   }
   if (!isSent(call, 'ip') && !isSent(call, 'ips')) return
   const own = [...(isSent(call, 'ip') ? [ip] : []), ...ips]
