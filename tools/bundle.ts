@@ -12,7 +12,7 @@ const root = path.resolve(import.meta.dirname, '..')
 export type BundleForm = 'files' | 'executable'
 
 /** Started by address, so files of their own. */
-const WORKERS = ['sqlite-worker']
+const WORKERS = ['src/storage/sqlite/sqlite-worker.ts', 'src/engine/ssh/inventory/krl-worker.ts']
 
 const WORKER_URL = /new URL\('\.\/([a-z-]+)\.ts', import\.meta\.url\)/g
 
@@ -32,7 +32,7 @@ function workerAddresses(form: BundleForm): Plugin {
       onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path: file }) => {
         const source = readFileSync(file, 'utf8')
         const contents = source.replace(WORKER_URL, (_, worker: string) => {
-          if (WORKERS.includes(worker)) return address(worker)
+          if (WORKERS.some((file) => file.endsWith(`/${worker}.ts`))) return address(worker)
           throw new Error(`${file} starts ${worker}.ts, which is no entry point of tools/bundle.ts`)
         })
         return { contents, loader: 'ts' }
@@ -90,7 +90,7 @@ export async function bundlePrograms(folder: string, form: BundleForm): Promise<
   }
   const esModule: BuildOptions = { ...shared, format: 'esm' }
   const plugins = [workerAddresses(form), ssh2Apart]
-  const workers = WORKERS.map((worker) => `src/storage/sqlite/${worker}.ts`)
+  const workers = WORKERS.map((file) => ({ in: file, out: path.basename(file, '.ts') }))
   const built = await Promise.all([
     build({
       ...commonJs,

@@ -25,24 +25,33 @@ type Serials = readonly bigint[] | BigUint64Array
 
 /** The parts, the list last. Throws RangeError unless the serials ascend from 1. */
 export function partsOf(serials: Serials): SerialPart[] {
+  if (serials[0] === 0n) throw new RangeError('serial 0 cannot be revoked')
   const parts: SerialPart[] = []
-  const list = Buffer.allocUnsafe(serials.length * SERIAL_BYTES)
+  const list = new DataView(new ArrayBuffer(serials.length * SERIAL_BYTES))
   let listed = 0
-  let start = 0
-  for (let at = 0; at < serials.length; at = start) {
-    start = clusterEnd(serials, at)
-    const part = start - at > 2 ? compact(serials, at, start) : undefined
+  for (let at = 0; at < serials.length; ) {
+    const end = isAlone(serials, at) ? at + 1 : clusterEnd(serials, at)
+    const part = end - at > 2 ? compact(serials, at, end) : undefined
     if (part) parts.push(part)
-    else for (; at < start; at++) listed = list.writeBigUInt64BE(serials[at] as bigint, listed)
+    for (; at < end && !part; at++) {
+      list.setBigUint64(listed, serials[at] as bigint)
+      listed += SERIAL_BYTES
+    }
+    at = end
   }
-  if (listed > 0) parts.push({ kind: 'list', bytes: list.subarray(0, listed) })
+  if (listed > 0) parts.push({ kind: 'list', bytes: Buffer.from(list.buffer, 0, listed) })
   return parts
+}
+
+/** Asked of every serial before the costly questions: most have no neighbour. */
+function isAlone(serials: Serials, at: number): boolean {
+  const next = serials[at + 1]
+  return next === undefined || next - (serials[at] as bigint) > MAX_GAP
 }
 
 /** The index after the serials that go together with the one at `start`. */
 function clusterEnd(serials: Serials, start: number): number {
   const first = serials[start] as bigint
-  if (start === 0 && first === 0n) throw new RangeError('serial 0 cannot be revoked')
   const longest = runEnd(serials, start)
   if (BigInt(longest - start) >= LONG_RUN) return longest
   let end = longest

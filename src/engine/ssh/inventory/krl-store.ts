@@ -9,7 +9,7 @@ const HEAD = 'krl/head'
 const CHUNKS = 'krl/chunk/'
 export const ISSUER_KEYS = 'krl/ca/'
 export const REVOKED_KEYS = 'krl/keys/'
-const ENTRY_BYTES = 12
+export const ENTRY_BYTES = 12
 /** 1,024 entries: little for one revocation to write, and few enough rows for a whole list. */
 const CHUNK_BYTES = 1024 * ENTRY_BYTES
 /** Unix seconds that stand for no end. */
