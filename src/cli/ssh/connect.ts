@@ -55,8 +55,15 @@ export async function connect(session: Session): Promise<number> {
     })
     const principals = session.input.text('valid-principals') ?? target.user
     const { role, terms } = choice
-    if (choice.mode !== 'ca' && chosenScope(session)) {
-      throw usageFailure('-host, -group and -tag are for certificates', 'say -mode=ca')
+    const { host, group, tag } = chosenScope(session) ?? {}
+    if (choice.mode !== 'ca' && (group ?? tag) !== undefined) {
+      throw usageFailure('-group and -tag are for certificates', 'say -mode=ca')
+    }
+    if (choice.mode === 'dynamic' && host !== undefined) {
+      throw usageFailure(
+        '-host is for certificates and one-time passwords',
+        'say -mode=ca or -mode=otp',
+      )
     }
     const attempt: Attempt = {
       mount,

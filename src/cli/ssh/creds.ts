@@ -10,13 +10,17 @@ import type { Session } from '../session.ts'
 import { openAskpass } from './askpass/askpass-server.ts'
 import type { Attempt, Login } from './connect.ts'
 import { quoteForSsh } from './key/private-folder.ts'
+import { isAboutLoginHost } from './scope.ts'
 
 const DEFAULT_PORT = 22
 
 /** Asks for the credential. Throws a Failure when the server refuses. */
 export async function requestCreds(session: Session, attempt: Attempt): Promise<Reply> {
-  const { mount, choice, target } = attempt
-  const body = { ip: await attempt.address(), username: target.user }
+  const { mount, choice, target, request } = attempt
+  // For the host that the user names the server knows the address.
+  const ip = session.input.text('host') === undefined && { ip: await attempt.address() }
+  const scope = choice.mode !== 'dynamic' && request.scope
+  const body = { ...ip, username: target.user, ...scope }
   const path = `${mount}/creds/${choice.role}`
   return await session.ask(`asking ${path} for a credential`, 'PUT', path, { body })
 }
@@ -32,7 +36,7 @@ export async function credsOptions(session: Session, attempt: Attempt): Promise<
   })
   resolve(requestCreds(session, attempt))
   const { kind, secret, port, warnings } = parseGrant(attempt, await asked)
-  for (const text of warnings) warn(session, text)
+  for (const text of warnings) if (!isAboutLoginHost(text)) warn(session, text)
   const login =
     kind === 'dynamic'
       ? { options: keyOptions(attempt, secret) }

@@ -41,7 +41,7 @@ export const sshFlags: Readonly<Record<Name, Flag>> = {
     name: 'host',
     kind: 'text',
     value: 'names',
-    help: 'Hosts that the certificate is for; the one that ssh reaches when absent.',
+    help: 'Hosts that the certificate, or the one that the password is for; the one that ssh reaches when absent.',
   },
   group: {
     name: 'group',

@@ -92,7 +92,25 @@ suite('a credential of creds', () => {
       `OTP for the session is \`${otp}\`\n[Note: Install \`sshpass\` to automate typing in OTP]\n`,
     )
     assert.doesNotMatch(args.join(' '), new RegExp(otp))
-    assert.equal(seen.length, 2)
+    assert.deepEqual(seen, [
+      'PUT /v1/ssh/creds/r {"ip":"10.0.0.7","username":"alice","login_host":"10.0.0.7"}',
+      'PUT /v1/sys/leases/revoke {"lease_id":"ssh/creds/r/1"}',
+    ])
+  })
+
+  test('a password is for the host that the user names, whatever its address is called here', async () => {
+    const answer = creds({ key: '2f7e25a2-24c9-4b7b-0d35-27d5e5203a5c', key_type: 'otp', port: 22 })
+    const { seen } = await session(answer, ['-mode=otp', '-role=r', '-host=web-1', 'h'])
+    assert.equal(seen[0], 'PUT /v1/ssh/creds/r {"username":"alice","host":"web-1"}')
+    for (const words of [
+      ['-mode=dynamic', '-host=web-1'],
+      ['-mode=otp', '-group=web'],
+      ['-mode=otp', '-tag=env=prod'],
+    ]) {
+      const refused = await session(answer, [...words, '-role=r', 'h'])
+      assert.notEqual(refused.status, 9)
+      assert.deepEqual(refused.seen, [])
+    }
   })
 
   test('an answer without a credential is refused, and its lease revoked', async () => {
