@@ -51,7 +51,11 @@ export interface Terms
     CertificateFields,
     'type' | 'validAfter' | 'validBefore' | 'criticalOptions' | 'extensions'
   > {
-  readonly role: CaRole
+  /** All of a role that the signature depends on: what is no role's, a host's own certificate, brings this much. */
+  readonly role: Pick<
+    CaRole,
+    'issuerRef' | 'algorithmSigner' | 'keyIdFormat' | 'allowEmptyPrincipals'
+  >
   readonly roleName: string
   /** Names that the role allows: the principals where there is no scope, else what goes before the `@` of each. */
   readonly accounts: readonly string[]
