@@ -9,9 +9,11 @@ import { parseAuthorizedKey } from '../../src/ssh/key/authorized-keys.ts'
 import { parseOpensshKey } from '../../src/ssh/key/openssh-key.ts'
 import { parsePrivateKey } from '../../src/ssh/key/private-key.ts'
 import { parsePublicKey, toKeyObject } from '../../src/ssh/key/public-key.ts'
+import { isSerialRevoked, parseKrl } from '../../src/ssh/krl/parse-krl.ts'
 import { parseSignature } from '../../src/ssh/signature.ts'
+import { unarmor, verifyMessage } from '../../src/ssh/sshsig.ts'
 import { fuzz } from '../fuzz/runs.ts'
-import { caNames, subjectNames, vector, vectorBlob } from './support.ts'
+import { caNames, subjectNames, vector, vectorBlob, vectorFile } from './support.ts'
 
 const MAX_MILLISECONDS = 2000
 
@@ -42,6 +44,8 @@ const byteParsers: readonly ((bytes: Buffer) => unknown)[] = [
   parseCertificateOptions,
   parseSignature,
   parseOpensshKey,
+  (bytes) => isSerialRevoked(parseKrl(bytes), Buffer.alloc(0), 1n),
+  (bytes) => verifyMessage(bytes, { namespace: 'bundle@postern', message: bytes }),
 ]
 
 const certificates = [...subjectNames, 'by-p256', 'by-p521', 'by-rsa-sha256'].map(
@@ -54,6 +58,10 @@ const signatures = certificates.map((file) => {
   const certificate = parseCertificate(vectorBlob(file))
   return certificate.blob.subarray(certificate.signedBytes.length + 4)
 })
+const krls = ['serials', 'bitmap', 'key-ids', 'keys'].map((name) => vectorFile(`krl/${name}.krl`))
+const armored = [...caNames, 'certificate'].map((name) =>
+  vectorFile(`sshsig/${name}.sig`).toString(),
+)
 const opensshKeys = caNames.map((name) =>
   Buffer.from(vector(`${name}.key`).replace(/-----.*-----/g, ''), 'base64'),
 )
@@ -63,6 +71,7 @@ const texts = [
   'p256.PEM.pem',
   'locked.PKCS8.pem',
 ].map(vector)
+texts.push(...armored)
 
 const edit = fc.record({
   at: fc.nat(),
@@ -94,8 +103,14 @@ test('random bytes', () => {
   )
 })
 
-test('valid keys, certificates, signatures and private keys with bytes changed, cut, dropped or added', () => {
-  const source = fc.constantFrom(...blobs, ...signatures, ...opensshKeys)
+test('valid keys, certificates, signatures, private keys and KRLs with bytes changed, cut, dropped or added', () => {
+  const source = fc.constantFrom(
+    ...blobs,
+    ...signatures,
+    ...opensshKeys,
+    ...krls,
+    ...armored.map(unarmor),
+  )
   fc.assert(
     fc.property(source, fc.array(edit, { minLength: 1, maxLength: 3 }), (bytes, edits) => {
       for (const parse of byteParsers) check(() => parse(edited(bytes, edits)))
@@ -121,6 +136,7 @@ test('PEM and authorized_keys texts with characters changed, cut, dropped or add
       const changed = edited(Buffer.from(text), edits).toString('latin1')
       check(() => parsePrivateKey(changed))
       check(() => parseAuthorizedKey(changed))
+      check(() => unarmor(changed))
     }),
     fuzz(400),
   )
@@ -131,6 +147,7 @@ test('random text, and long text of one kind, do not keep the text parsers busy'
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       check(() => parsePrivateKey(text))
       check(() => parseAuthorizedKey(text))
+      check(() => unarmor(text))
     }),
     fuzz(300),
   )
@@ -141,12 +158,15 @@ test('random text, and long text of one kind, do not keep the text parsers busy'
     'A',
     '-----BEGIN ',
     '-----BEGIN RSA PRIVATE KEY-----\n',
+    '-----BEGIN SSH SIGNATURE-----\n',
+    '\n-----END SSH SIGNATURE-----',
     '\n',
   ]) {
     for (const length of [30_000, 1_000_000]) {
       const text = piece.repeat(Math.ceil(length / piece.length))
       check(() => parsePrivateKey(text))
       check(() => parseAuthorizedKey(text))
+      check(() => unarmor(text))
     }
   }
 })

@@ -1,7 +1,7 @@
 /** SSHSIG against real ssh-keygen, both ways. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -19,12 +19,11 @@ import {
 } from '../../src/ssh/sshsig.ts'
 import { SshWriter } from '../../src/ssh/writer.ts'
 import { fuzz } from '../fuzz/runs.ts'
-import { caNames, vectorPrivateKey, vectorPublicKey } from './support.ts'
+import { caNames, vectorFile, vectorPrivateKey, vectorPublicKey } from './support.ts'
 
-const vectors = path.resolve(import.meta.dirname, '../vectors/sshsig')
-const read = (name: string) => readFileSync(path.join(vectors, name), 'utf8')
+const read = (name: string) => vectorFile(`sshsig/${name}`).toString()
 const namespace = 'bundle@postern'
-const message = readFileSync(path.join(vectors, 'message'))
+const message = vectorFile('sshsig/message')
 const refusal = (text: RegExp) => ({ name: 'SshFormatError', message: text })
 
 test("ssh-keygen's signatures are verified, and name the key that made them", () => {

@@ -9,7 +9,7 @@ import { parseAuthorizedKey } from '../../src/ssh/key/authorized-keys.ts'
 import { type PrivateKey, parsePrivateKey } from '../../src/ssh/key/private-key.ts'
 import type { PublicKey } from '../../src/ssh/key/public-key.ts'
 
-const folder = path.resolve(import.meta.dirname, '../vectors/ssh')
+const vectors = path.resolve(import.meta.dirname, '../vectors')
 
 export const subjectNames: readonly string[] = [
   'rsa',
@@ -22,8 +22,13 @@ export const subjectNames: readonly string[] = [
 ]
 export const caNames: readonly string[] = ['rsa', 'p256', 'p384', 'p521', 'ed25519']
 
+/** The bytes of a file of test/vectors. */
+export function vectorFile(file: string): Buffer {
+  return readFileSync(path.join(vectors, file))
+}
+
 export function vector(file: string): string {
-  return readFileSync(path.join(folder, file), 'utf8')
+  return vectorFile(`ssh/${file}`).toString()
 }
 
 export function vectorBlob(file: string): Buffer {

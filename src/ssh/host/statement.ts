@@ -92,7 +92,10 @@ export function openStatement<Kind extends StatementKind>(
   trustedKeys: readonly PublicKey[],
   nowSeconds: number,
 ): OpenStatement<Kind> {
-  if (statement.length > MAX_TEXT_LENGTH) throw new SshFormatError(`the ${kind} is too long`)
+  // A lone surrogate would be read as one text and verified as another.
+  if (statement.length > MAX_TEXT_LENGTH || !statement.isWellFormed()) {
+    throw new SshFormatError(`the ${kind} is too long, or not text`)
+  }
   const signed = { namespace: namespaces[kind], message: Buffer.from(statement) }
   const key = verifyMessage(signature, signed)
   if (!key) throw new SshFormatError(`the ${kind}'s signature is wrong, or for something else`)

@@ -1,21 +1,18 @@
 /** KRLs against real ssh-keygen, both ways. */
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { encodeKrl, type KrlFields } from '../../../src/ssh/krl/encode-krl.ts'
 import { isKeyRevoked, isSerialRevoked, parseKrl } from '../../../src/ssh/krl/parse-krl.ts'
 import { SshWriter } from '../../../src/ssh/writer.ts'
 import { fuzz } from '../../fuzz/runs.ts'
-import { sshKeygenOnFile, vectorPublicKey } from '../support.ts'
+import { sshKeygenOnFile, vectorFile, vectorPublicKey } from '../support.ts'
 
 const LAST = 0xffff_ffff_ffff_ffffn
 const caKey = vectorPublicKey('ed25519').blob
 const otherCa = vectorPublicKey('rsa').blob
-const vectorKrl = (name: string) =>
-  readFileSync(path.resolve(import.meta.dirname, `../../vectors/krl/${name}.krl`))
+const vectorKrl = (name: string) => vectorFile(`krl/${name}.krl`)
 
 function fields(serials: readonly bigint[], more: Partial<KrlFields> = {}): KrlFields {
   const issuers = [{ caKey, serials }]
