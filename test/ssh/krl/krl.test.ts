@@ -179,11 +179,20 @@ test('serials in any pattern come back, in no more bytes than a list needs', () 
   )
 })
 
-test('counted serials need far less than a list', () => {
-  const counted = Array.from({ length: 10_000 }, (_, at) => BigInt(at + 1))
-  assert.ok(encodeKrl(fields(counted)).length < 200)
-  const halved = counted.filter((serial) => (serial * 2654435761n) & 32n)
-  assert.ok(encodeKrl(fields(halved)).length < 1800)
+/** What the serials alone take. */
+const sizeOf = (serials: readonly bigint[]) =>
+  encodeKrl(fields(serials)).length - encodeKrl(fields([])).length - 13 - caKey.length
+
+const counted = (count: number, step: (at: number) => number) =>
+  Array.from({ length: count }, (_, at) => BigInt(1 + step(at)))
+
+test('counted serials need far less than a list, and scattered ones no more', () => {
+  assert.equal(sizeOf(counted(10_000, (at) => at)), 21)
+  assert.ok(sizeOf(counted(10_000, (at) => at).filter((serial) => (serial * 7n) & 8n)) < 1400)
+  assert.equal(sizeOf(counted(3, (at) => 60 * at)), 5 + 3 * 8)
+  // A long run between neighbours is a range of its own.
+  const run = [5n, 9n, 12n, 15n, ...counted(4000, (at) => at + 20), 4030n, 4033n, 4036n, 4040n]
+  assert.ok(sizeOf(run) < 90, String(sizeOf(run)))
 })
 
 /** A KRL by hand: its header, and one section of serials. */
