@@ -1,24 +1,162 @@
-/** The hosts of a mount, as others find them. */
-import { decodeRecord, type StoreView } from '../../../storage/view.ts'
+/**
+ * The hosts of a mount (protocols 5.2 and 5.4): one record each, found by id, name, key or address through indexes that change with
+ * it in one commit. They are data, not configuration: ten thousand of them cost nothing until one is asked for.
+ */
+import { badRequest } from '../../../errors.ts'
+import { parseAuthorizedKey } from '../../../ssh/key/authorized-keys.ts'
+import { hexFingerprint } from '../../../ssh/key/fingerprint.ts'
+import { isHostId } from '../../../ssh/scoped-name.ts'
+import type { Condition, Write } from '../../../storage/store.ts'
+import { decodeRecord, encodeRecord, type StoreView } from '../../../storage/view.ts'
+import { parseAddress } from '../address.ts'
+
+export const HOSTS = 'hosts/'
+export const GROUP_INDEX = 'host-groups/'
+export const TAG_INDEX = 'host-tags/'
+const NAME_INDEX = 'host-names/'
+const KEY_INDEX = 'host-keys/'
+const ADDRESS_INDEX = 'host-addresses/'
+/** An address that so many hosts share names none of them. */
+const MAX_AT_ADDRESS = 5
+
+export type HostState = 'active' | 'pending' | 'disabled'
 
 export interface HostRecord {
   readonly id: string
+  /** In small letters, each of one host alone. */
   readonly names: readonly string[]
+  /** In canonical form. Several hosts may have the same. */
   readonly addresses: readonly string[]
   readonly groups: readonly string[]
   readonly tags: readonly (readonly [key: string, value: string])[]
-  /** Empty: any. */
+  /** Users that may be logged in to. Empty: any. */
   readonly accounts: readonly string[]
+  /** As in authorized_keys, without comment; each of one host alone. */
   readonly hostKeys: readonly string[]
-  readonly state: 'active' | 'pending' | 'disabled'
+  /** Names that its host certificates are for: an operator's, or a join token's. */
+  readonly certificateNames: readonly string[]
+  /** Only an `active` one is given anything. */
+  readonly state: HostState
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number
+  /** Id of the join token that it came by; absent for one that an operator wrote. */
+  readonly joinToken?: string
+}
+
+/** A record with what says that it has not changed since. */
+export interface StoredHost {
+  readonly host: HostRecord
+  readonly condition: Condition
 }
 
 export async function findHost(store: StoreView, id: string): Promise<HostRecord | undefined> {
-  const entry = await store.get(`hosts/${id}`)
-  return entry && decodeRecord<HostRecord>(entry.value)
+  return (await readHost(store, id))?.host
 }
 
-/** The host with this id, name or address. */
-export function resolveHost(store: StoreView, name: string): Promise<HostRecord | undefined> {
-  return findHost(store, name)
+export async function readHost(store: StoreView, id: string): Promise<StoredHost | undefined> {
+  if (!isHostId(id)) return undefined
+  const entry = await store.get(HOSTS + id)
+  if (!entry) return undefined
+  const host = decodeRecord<HostRecord>(entry.value)
+  return { host, condition: store.when(HOSTS + id, entry.version) }
+}
+
+/**
+ * The host with this id, else with this name, else with this address; undefined where there is none. Refuses an address that
+ * several have, and names them.
+ */
+export async function resolveHost(store: StoreView, text: string): Promise<HostRecord | undefined> {
+  const name = hostName(text)
+  if (name !== undefined) {
+    const [own, named] = await store.getAll([HOSTS + name, NAME_INDEX + name])
+    if (own) return decodeRecord<HostRecord>(own.value)
+    if (named) return findHost(store, decodeRecord<string>(named.value))
+  }
+  const address = parseAddress(text)?.text
+  if (address === undefined) return undefined
+  const folder = `${ADDRESS_INDEX}${address}/`
+  const found = await store.list(folder, '', MAX_AT_ADDRESS)
+  const ids = found.map((key) => key.slice(folder.length))
+  if (ids.length > 1) {
+    throw badRequest(`${address} is the address of several hosts: ${ids.join(', ')}; give an id`)
+  }
+  return ids[0] === undefined ? undefined : findHost(store, ids[0])
+}
+
+/** The host that has one of these keys, or one of these names. */
+export async function hostWith(
+  store: StoreView,
+  { hostKeys, names }: Pick<HostRecord, 'hostKeys' | 'names'>,
+): Promise<string | undefined> {
+  const keys = [...hostKeys.map(keyIndex), ...names.map((name) => NAME_INDEX + name)]
+  const entry = (await store.getAll(keys)).find((one) => one !== undefined)
+  return entry && decodeRecord<string>(entry.value)
+}
+
+/** A DNS name in the one form that is compared, or undefined: small letters, no final dot. */
+export function hostName(text: string): string | undefined {
+  const name = text.toLowerCase().replace(/\.$/, '')
+  const isName = /^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*$/
+  return name.length <= 253 && isName.test(name) ? name : undefined
+}
+
+export interface HostChange {
+  readonly writes: readonly Write[]
+  readonly conditions: readonly Condition[]
+}
+
+/** Stores a host, new or in the place of the one that was read: indexes and record in one commit. */
+export function putHost(store: StoreView, host: HostRecord, before?: StoredHost): HostChange {
+  const old = before ? indexesOf(before.host) : NO_INDEXES
+  const now = indexesOf(host)
+  const isNew = (name: string, known: readonly string[]) => !known.includes(name)
+  const own = now.own.filter((name) => isNew(name, old.own))
+  const id = encodeRecord(host.id)
+  return {
+    writes: [
+      store.put(HOSTS + host.id, encodeRecord(host)),
+      ...own.map((name) => store.put(name, id)),
+      ...now.shared.filter((name) => isNew(name, old.shared)).map((name) => store.put(name, EMPTY)),
+      ...old.own.filter((name) => isNew(name, now.own)).map((name) => store.remove(name)),
+      ...old.shared.filter((name) => isNew(name, now.shared)).map((name) => store.remove(name)),
+    ],
+    // Of two hosts that want one id, name or key at once, one is told that it is taken.
+    conditions: [
+      before?.condition ?? store.when(HOSTS + host.id, 'absent'),
+      ...own.map((name) => store.when(name, 'absent')),
+    ],
+  }
+}
+
+export function removeHost(store: StoreView, { host, condition }: StoredHost): HostChange {
+  const { own, shared } = indexesOf(host)
+  const names = [HOSTS + host.id, `${STATES}${host.id}`, ...own, ...shared]
+  return { writes: names.map((name) => store.remove(name)), conditions: [condition] }
+}
+
+/** What is written beside a host's record as it reports: it must not make the record's version move. */
+export const STATES = 'host-states/'
+
+const EMPTY = new Uint8Array(0)
+const NO_INDEXES: Indexes = { own: [], shared: [] }
+
+interface Indexes {
+  /** For what one host alone may have. */
+  readonly own: readonly string[]
+  readonly shared: readonly string[]
+}
+
+function indexesOf({ id, names, hostKeys, addresses, groups, tags }: HostRecord): Indexes {
+  return {
+    own: [...names.map((name) => NAME_INDEX + name), ...hostKeys.map(keyIndex)],
+    shared: [
+      ...addresses.map((address) => `${ADDRESS_INDEX}${address}/${id}`),
+      ...groups.map((group) => `${GROUP_INDEX}${group}/${id}`),
+      ...tags.map(([key, value]) => `${TAG_INDEX}${key}.${value}/${id}`),
+    ],
+  }
+}
+
+function keyIndex(line: string): string {
+  return KEY_INDEX + hexFingerprint(parseAuthorizedKey(line).blob)
 }

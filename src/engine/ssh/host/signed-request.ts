@@ -1,0 +1,123 @@
+/**
+ * Requests that a host signs with one of its enrolled keys (protocols 5.4). Every failure looks the same, but for a clock that
+ * is off. A request is taken once: its random number is remembered for as long as its time would be good.
+ */
+import { badRequest, PosternError, SshFormatError } from '../../../errors.ts'
+import type { Call } from '../../../mount/call.ts'
+import {
+  HOST_NAMESPACE,
+  hostHeaders,
+  hostRequestMessage,
+  NONCE_BYTES,
+} from '../../../ssh/host/host-request.ts'
+import { parseAuthorizedKey } from '../../../ssh/key/authorized-keys.ts'
+import { isSameKey, type PublicKey } from '../../../ssh/key/public-key.ts'
+import { verifyMessage } from '../../../ssh/sshsig.ts'
+import { findHost, type HostRecord } from './registry.ts'
+
+/** How far a host's clock may be off, each way. */
+const MAX_SKEW_SECONDS = 60
+const REMEMBERED_MS = 2 * MAX_SKEW_SECONDS * 1000
+/** 10,000 hosts send some 40,000 in that time. More: refused, not forgotten. */
+const MAX_REMEMBERED = 200_000
+
+export interface SignedRequest {
+  readonly hostId: string
+  readonly unixSeconds: number
+  /** The key that made the signature, which holds. Whether it is trusted is the caller's to judge. */
+  readonly key: PublicKey
+}
+
+/** Judges the signatures of hosts, for all mounts of an engine. */
+export class HostRequests {
+  readonly #clusterId: () => string
+  /** Random numbers with the request that brought each, and when it may be forgotten; in that order. */
+  readonly #seen = new Map<string, { readonly requestId: string; readonly until: number }>()
+  readonly #startedAt: number
+
+  constructor(clusterId: () => string, now: number) {
+    this.#clusterId = clusterId
+    this.#startedAt = now
+  }
+
+  /** Whether the request claims to come from a host. */
+  isFromHost({ headers }: Pick<Call, 'headers'>): boolean {
+    return headers.has(hostHeaders.signature) || headers.has(hostHeaders.host)
+  }
+
+  /** The enrolled, active host that signed the request. Throws `permission_denied`, and a 400 where the clock is off. */
+  async hostOf(call: Call): Promise<HostRecord> {
+    const hostId = call.headers.get(hostHeaders.host) ?? ''
+    const host = await findHost(call.store, hostId)
+    const signed = this.#signed(call, this.#clusterId())
+    if (!host || host.state !== 'active' || !signed || signed.hostId !== host.id) throw denied()
+    if (!host.hostKeys.some((line) => isSameKey(parseAuthorizedKey(line), signed.key))) {
+      throw denied()
+    }
+    this.#takeOnce(call, signed)
+    return host
+  }
+
+  /** The key that signed a request for enrolment, in which neither cluster nor host is named. */
+  newcomer(call: Call): PublicKey {
+    const signed = this.#signed(call, '')
+    if (!signed || signed.hostId !== '') throw denied()
+    this.#takeOnce(call, signed)
+    return signed.key
+  }
+
+  #signed({ headers, operation, mount, path, bodyText }: Call, clusterId: string) {
+    const hostId = headers.get(hostHeaders.host) ?? ''
+    const time = headers.get(hostHeaders.time) ?? ''
+    const nonce = Buffer.from(headers.get(hostHeaders.nonce) ?? '', 'base64url')
+    const signature = Buffer.from(headers.get(hostHeaders.signature) ?? '', 'base64')
+    if (!/^[0-9]{1,12}$/.test(time) || nonce.length !== NONCE_BYTES) return undefined
+    const unixSeconds = Number(time)
+    const message = hostRequestMessage({
+      clusterId,
+      method: operation === 'read' ? 'GET' : 'POST',
+      path: `/v1/${mount.path}${path}`,
+      body: bodyText ?? '',
+      hostId,
+      unixSeconds,
+      nonce,
+    })
+    try {
+      const key = verifyMessage(signature, { namespace: HOST_NAMESPACE, message })
+      return key && ({ hostId, unixSeconds, key } satisfies SignedRequest)
+    } catch (error) {
+      if (error instanceof SshFormatError) return undefined
+      throw error
+    }
+  }
+
+  /** Only what is signed gets here: nobody else can fill the memory, or learn the time from a refusal. */
+  #takeOnce({ headers, requestId, now }: Call, { unixSeconds }: SignedRequest): void {
+    const skew = unixSeconds - now / 1000
+    if (Math.abs(skew) > MAX_SKEW_SECONDS) {
+      const server = new Date(now).toISOString()
+      throw badRequest(
+        `the host's clock is ${Math.round(Math.abs(skew))} s ${skew > 0 ? 'ahead of' : 'behind'} the server's (${server}): set it right, and try again`,
+      )
+    }
+    // What was seen before this process began is forgotten: a request of then may have been taken then.
+    if (unixSeconds * 1000 < this.#startedAt - 1000) {
+      throw new PosternError('unavailable', 'the server has just started; sign the request anew')
+    }
+    for (const [nonce, { until }] of this.#seen) {
+      if (until > now) break
+      this.#seen.delete(nonce)
+    }
+    // Its bytes, which can be spelled in several ways.
+    const nonce = Buffer.from(headers.get(hostHeaders.nonce) ?? '', 'base64url').toString('hex')
+    // A request may be run again when its commit met another one.
+    const before = this.#seen.get(nonce)
+    if (before && before.requestId !== requestId) throw denied()
+    if (this.#seen.size >= MAX_REMEMBERED) throw new PosternError('too_many_requests')
+    if (!before) this.#seen.set(nonce, { requestId, until: now + REMEMBERED_MS })
+  }
+}
+
+function denied(): PosternError {
+  return new PosternError('permission_denied')
+}
