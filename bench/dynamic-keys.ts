@@ -2,12 +2,11 @@
  * `node bench/dynamic-keys.ts [--count N]`: dynamic keys of a fresh server for a real sshd on loopback, at 1 and at
  * 20 requests at once: creds and revokes a second, and the CPU that the server's process takes for each. Needs root.
  */
-import { readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type KeySite, makeKeySite } from '../test/support/key-site.ts'
+import { cpuSecondsOf } from './process-cpu.ts'
 
-const TICKS_PER_SECOND = 100
 const USER = `pt-bench${process.pid}`
 
 const { values } = parseArgs({ options: { count: { type: 'string', default: '200' } } })
@@ -63,7 +62,7 @@ async function measure(
 ): Promise<{ seconds: number; cpuSeconds: number; p50: number }> {
   const took: number[] = []
   let next = 0
-  const cpuBefore = cpuOf(server().pid)
+  const cpuBefore = cpuSecondsOf(server().pid)
   const startedAt = performance.now()
   const workers = Array.from({ length: atOnce }, async () => {
     for (let index = next++; index < times; index = next++) {
@@ -75,14 +74,11 @@ async function measure(
   await Promise.all(workers)
   const seconds = (performance.now() - startedAt) / 1000
   took.sort((one, other) => one - other)
-  return { seconds, cpuSeconds: cpuOf(server().pid) - cpuBefore, p50: took[took.length >> 1] ?? 0 }
-}
-
-/** User and system time of a process, in seconds. */
-function cpuOf(pid: number): number {
-  const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')
-  const fields = rest.split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+  return {
+    seconds,
+    cpuSeconds: cpuSecondsOf(server().pid) - cpuBefore,
+    p50: took[took.length >> 1] ?? 0,
+  }
 }
 
 function print(line: string): void {

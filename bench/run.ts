@@ -3,7 +3,7 @@
  * disk, TLS off, file audit device on) with the load generator in `bench/load`, and prints a table.
  */
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -11,6 +11,7 @@ import { type RunningServer, startServer } from '../test/support/server.ts'
 import { benchPackages, ensurePackages } from '../tools/debian-packages.ts'
 import { bareSigning } from './bare-signing.ts'
 import { layOutPackage } from './package.ts'
+import { residentMegabytes } from './process-cpu.ts'
 
 /** One JSON line of the load generator; the members that the table shows. */
 interface Row {
@@ -76,7 +77,7 @@ async function measureAll(home: string): Promise<boolean> {
     print(`${cpus().length} cores of ${cpus()[0]?.model.trim()}, Node ${process.versions.node}`)
     print(`bare signing, CPU ms: ${bareSigning()}`)
     print(
-      `process start until health answers ${(startMs / 1000).toFixed(2)} s, idle memory ${residentMb(server)} MB\n`,
+      `process start until health answers ${(startMs / 1000).toFixed(2)} s, idle memory ${residentMegabytes(server.pid).toFixed(0)} MB\n`,
     )
     const names = positionals.length > 0 ? positionals : TABLE_WORKLOADS
     print('| workload | CPU ms per request | req/s at c=16 | p50 ms at c=1 | errors |')
@@ -87,7 +88,7 @@ async function measureAll(home: string): Promise<boolean> {
       printRows(name, rows)
       if (rows.some(({ errors }) => errors !== 0)) isClean = false
     }
-    print(`\nmemory at the end ${residentMb(server)} MB`)
+    print(`\nmemory at the end ${residentMegabytes(server.pid).toFixed(0)} MB`)
     return isClean
   } finally {
     await server.stop()
@@ -187,11 +188,6 @@ function printRows(workload: string, rows: readonly Row[]): void {
   print(
     `| ${name} | ${cpu} | ${busy?.requests_s ?? '–'} | ${alone?.p50_ms ?? '–'} | ${errors}${firstError ? `: ${firstError}` : ''} |`,
   )
-}
-
-function residentMb({ pid }: RunningServer): string {
-  const kilobytes = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-  return (Number(kilobytes) / 1024).toFixed(0)
 }
 
 function print(line: string): void {
