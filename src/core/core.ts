@@ -291,6 +291,7 @@ export class Core {
         allowLoopback: options.isDev,
         remote: this.#remote,
         clock,
+        clusterId: () => this.seal.barrier.keyring.clusterId,
         log,
       }),
       ...(options.moreEngines ?? []),

@@ -19,6 +19,7 @@ import { keyPath } from './dynamic/keys.ts'
 import { isKeyLease } from './dynamic/lease.ts'
 import type { RemoteHosts } from './dynamic/remote.ts'
 import { tidyPath } from './dynamic/tidy.ts'
+import { HostRequests } from './host/signed-request.ts'
 import { lookupPath } from './lookup.ts'
 import { revokeOtp } from './otp/creds.ts'
 import { verifyPath } from './otp/verify.ts'
@@ -35,6 +36,8 @@ export interface SshBackendOptions {
   /** Under `-dev`, hosts for dynamic keys may be on this machine. */
   readonly allowLoopback: boolean
   readonly clock: Clock
+  /** Known once the server is unsealed. */
+  readonly clusterId: () => string
   readonly log: Log
   /** Values for identity templates by entity id. Absent: no caller has any, and templates allow nothing. */
   readonly identityOf?: IdentityOf
@@ -50,7 +53,8 @@ function revoke(lease: LeasedData): Outcome {
 export function createSshBackend(options: SshBackendOptions): Backend {
   const isCompat2015 = compat2015(options.allowCompat2015)
   const identityOf = options.identityOf ?? (async () => undefined)
-  const { allowInstallScripts, log } = options
+  const { allowInstallScripts, log, clusterId, clock } = options
+  const hostRequests = new HostRequests(clusterId, clock.now())
   return {
     type: 'ssh',
     description:
@@ -68,7 +72,7 @@ export function createSshBackend(options: SshBackendOptions): Backend {
       ...hostPinPaths,
       configLeasePath,
       lookupPath(isCompat2015),
-      verifyPath(isCompat2015),
+      verifyPath({ isCompat2015, clusterId, hostRequests }),
       signPath(identityOf),
       issuePath(identityOf),
       tidyPath,

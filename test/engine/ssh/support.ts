@@ -22,6 +22,8 @@ export interface MountedSsh {
   readonly logged: readonly Logged[]
 }
 
+export const CLUSTER_ID = '5a1f0c2e-0000-4000-8000-000000000001'
+
 /** An engine without roles and keys. */
 export async function mountSsh(options: Partial<SshBackendOptions> = {}): Promise<MountedSsh> {
   const logged: Logged[] = []
@@ -34,6 +36,7 @@ export async function mountSsh(options: Partial<SshBackendOptions> = {}): Promis
     allowLoopback: false,
     remote: noHosts,
     clock: { now: () => 0 },
+    clusterId: () => CLUSTER_ID,
     log,
     ...options,
   })

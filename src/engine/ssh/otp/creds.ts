@@ -16,7 +16,7 @@ export function issueOtp(call: Call, role: OtpRole, grantee: Grantee): Outcome {
   const lease = call.newLease({ ttlSeconds, maxTtlSeconds, renewable: false, data })
   const { id, expiresAt, tokenId } = lease
   const ref: LeaseRef = { id, expiresAt, tokenId }
-  const bound = host && { host: host.id }
+  const bound = host && { host: { id: host.id, createdAt: host.createdAt } }
   const record: OtpRecord = { roleName, username, ip: address.text, lease: ref, ...bound }
   return {
     data: {

@@ -8,8 +8,8 @@ export interface OtpRecord {
   readonly ip: string
   /** Ends with the password. */
   readonly lease: LeaseRef
-  /** Id of the enrolled host that alone may verify it. */
-  readonly host?: string
+  /** The enrolled host that alone may verify it. The time tells it apart from a later one with its id. */
+  readonly host?: { readonly id: string; readonly createdAt: number }
 }
 
 /** What a lease remembers of its password. */
