@@ -55,7 +55,7 @@ export async function certify(call: Call, terms: Terms, subject: PublicKey): Pro
       serial,
       nonce: pooledBytes(NONCE_BYTES),
       keyId: keyId === '' ? formatKeyId(role.keyIdFormat, values) : keyId,
-      allowEmptyPrincipals: role.allowEmptyPrincipals && !scope,
+      allowEmptyPrincipals: role.allowEmptyPrincipals,
     }),
   )
   return {
