@@ -69,9 +69,12 @@ export class HostRequests {
   #signed({ headers, operation, mount, path, bodyText }: Call, clusterId: string) {
     const hostId = headers.get(hostHeaders.host) ?? ''
     const time = headers.get(hostHeaders.time) ?? ''
-    const nonce = Buffer.from(headers.get(hostHeaders.nonce) ?? '', 'base64url')
+    const nonceText = headers.get(hostHeaders.nonce) ?? ''
+    const nonce = Buffer.from(nonceText, 'base64url')
     const signature = Buffer.from(headers.get(hostHeaders.signature) ?? '', 'base64')
     if (!/^[0-9]{1,12}$/.test(time) || nonce.length !== NONCE_BYTES) return undefined
+    // It is remembered as text: in another spelling the same request would be taken once more.
+    if (nonce.toString('base64url') !== nonceText) return undefined
     const unixSeconds = Number(time)
     const message = hostRequestMessage({
       clusterId,
