@@ -19,6 +19,12 @@ import { keyPath } from './dynamic/keys.ts'
 import { isKeyLease } from './dynamic/lease.ts'
 import type { RemoteHosts } from './dynamic/remote.ts'
 import { tidyPath } from './dynamic/tidy.ts'
+import { bundlePaths } from './host/bundle.ts'
+import { configHostsPath } from './host/config-hosts.ts'
+import { enrolPaths } from './host/enroll.ts'
+import { hostPaths } from './host/host-paths.ts'
+import { identityPaths } from './host/identity.ts'
+import { joinTokenPaths } from './host/join-token.ts'
 import { HostRequests } from './host/signed-request.ts'
 import { lookupPath } from './lookup.ts'
 import { revokeOtp } from './otp/creds.ts'
@@ -76,6 +82,12 @@ export function createSshBackend(options: SshBackendOptions): Backend {
       signPath(identityOf),
       issuePath(identityOf),
       tidyPath,
+      configHostsPath,
+      ...hostPaths,
+      ...joinTokenPaths,
+      ...enrolPaths(hostRequests, clusterId),
+      ...bundlePaths(hostRequests, clusterId),
+      ...identityPaths(clusterId),
     ],
     revoke,
     external: externalKeys(options),

@@ -41,3 +41,15 @@ export function hostRequestMessage(request: HostRequest): Buffer {
     .string(request.nonce)
     .bytes()
 }
+
+/**
+ * What each further key of a host signs at enrolment, for `host@postern` too: that it belongs to the host that enrols with this join
+ * token and signs the request itself with this key.
+ */
+export function hostProofMessage(joinToken: string, firstKey: Uint8Array): Buffer {
+  return new SshWriter()
+    .string('postern-host-proof-v1')
+    .string(hash('sha256', joinToken, 'buffer'))
+    .string(firstKey)
+    .bytes()
+}

@@ -62,16 +62,13 @@ export async function readHost(store: StoreView, id: string): Promise<StoredHost
 }
 
 /**
- * The host with this id, else with this name, else with this address; undefined where there is none. Refuses an address that
+ * The host with this id or name, else with this address; undefined where there is none. Refuses an address that
  * several have, and names them.
  */
 export async function resolveHost(store: StoreView, text: string): Promise<HostRecord | undefined> {
   const name = hostName(text)
-  if (name !== undefined) {
-    const [own, named] = await store.getAll([HOSTS + name, NAME_INDEX + name])
-    if (own) return decodeRecord<HostRecord>(own.value)
-    if (named) return findHost(store, decodeRecord<string>(named.value))
-  }
+  const named = name === undefined ? undefined : await store.get(NAME_INDEX + name)
+  if (named) return findHost(store, decodeRecord<string>(named.value))
   const address = parseAddress(text)?.text
   if (address === undefined) return undefined
   const folder = `${ADDRESS_INDEX}${address}/`
@@ -83,7 +80,7 @@ export async function resolveHost(store: StoreView, text: string): Promise<HostR
   return ids[0] === undefined ? undefined : findHost(store, ids[0])
 }
 
-/** The host that has one of these keys, or one of these names. */
+/** The id of the host that has one of these keys, or is called by one of these names; its id is one. */
 export async function hostWith(
   store: StoreView,
   { hostKeys, names }: Pick<HostRecord, 'hostKeys' | 'names'>,
@@ -148,7 +145,10 @@ interface Indexes {
 
 function indexesOf({ id, names, hostKeys, addresses, groups, tags }: HostRecord): Indexes {
   return {
-    own: [...names.map((name) => NAME_INDEX + name), ...hostKeys.map(keyIndex)],
+    // The id is a name too: nobody else may be called so.
+    own: [...new Set([id, ...names])]
+      .map((name) => NAME_INDEX + name)
+      .concat(hostKeys.map(keyIndex)),
     shared: [
       ...addresses.map((address) => `${ADDRESS_INDEX}${address}/${id}`),
       ...groups.map((group) => `${GROUP_INDEX}${group}/${id}`),
