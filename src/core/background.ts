@@ -1,19 +1,16 @@
 /** Work that goes on behind answers: asked for with `sync:false`, left by a crash, or an undo that failed at first. */
-import type { Store } from '../storage/store.ts'
 import type { ServerLog } from './parts.ts'
 
 const PERIOD_MS = 1000
 
 export class Background {
-  readonly #store: Store
   readonly #log: ServerLog
   readonly #running = new Set<Promise<void>>()
   /** Has failed, and is done again until it succeeds. */
   readonly #unfinished = new Set<() => Promise<void>>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(store: Store, log: ServerLog) {
-    this.#store = store
+  constructor(log: ServerLog) {
     this.#log = log
   }
 
@@ -37,16 +34,6 @@ export class Background {
       .catch((error: unknown) => this.#log.error({ err: error }, 'work in the background failed'))
       .finally(() => this.#running.delete(one))
     this.#running.add(one)
-  }
-
-  /** Deletes keys as soon as the store takes it. */
-  deleteLater(keys: readonly string[]): void {
-    this.retryLater(async () => {
-      await this.#store.commit(
-        keys.map((key) => ({ key })),
-        [],
-      )
-    })
   }
 
   /** Does it each second until it succeeds. */

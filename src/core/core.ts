@@ -93,7 +93,7 @@ export class Core {
     this.#engineOf = leaseEngines(engines)
     this.#ender = new LeaseEnder({ store, clock, engineOf: this.#engineOf, onFailure })
     this.#revocation = new Revocation({ ...engines, ender: this.#ender })
-    this.#background = new Background(store, log)
+    this.#background = new Background(log)
     this.#expiration = new Expiration({
       store,
       clock,
@@ -222,7 +222,6 @@ export class Core {
       hmac: (secret) => seal.barrier.hmac(secret),
       revokeToken: (tokenId) => this.#revocation.revokeToken(tokenId),
       inBackground: (work) => this.#background.run(work),
-      undoLater: (keys) => this.#background.deleteLater(keys),
       retryLater: (work) => this.#background.retryLater(work),
       leases: { engineOf: this.#engineOf, endDue: (ids) => this.#ender.endDue(ids) },
     }

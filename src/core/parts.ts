@@ -51,8 +51,6 @@ export interface Parts {
   revokeToken(tokenId: string): Promise<void>
   /** Runs it without anybody waiting; a failure goes to the log. */
   inBackground(work: () => Promise<void>): void
-  /** Keeps trying to delete what could not be undone at once. */
-  undoLater(keys: readonly string[]): void
   /** Keeps trying what failed at first. */
   retryLater(work: () => Promise<void>): void
   /** Leases whose end needs work outside the store. */

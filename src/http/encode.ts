@@ -1,18 +1,21 @@
 /** The core's answers as bytes (contract 1.1 and 1.4): standard headers, envelope, top-level copy. */
 import type { ServerResponse } from 'node:http'
-import type { Envelope, Response } from '../core/request/response.ts'
+import type { Envelope, Response, ResponseHeaders } from '../core/request/response.ts'
 
 export const JSON_TYPE = 'application/json'
 export const HSTS = 'max-age=31536000; includeSubDomains'
 
-const STANDARD_HEADERS = ['Cache-Control', 'no-store', 'Strict-Transport-Security', HSTS] as const
+const CACHE_CONTROL = ['Cache-Control', 'no-store'] as const
+const STRICT_TRANSPORT = ['Strict-Transport-Security', HSTS] as const
+const STANDARD_HEADERS = [...CACHE_CONTROL, ...STRICT_TRANSPORT] as const
 
 export interface Encoded {
   readonly status: number
   /** Undefined where the answer has none at all. */
-  readonly body: string | undefined
+  readonly body: string | Uint8Array | undefined
   /** Undefined only for redirects, which have no body. */
   readonly contentType: string | undefined
+  readonly headers?: ResponseHeaders
 }
 
 /** Turns an answer into status, body and content type. */
@@ -31,7 +34,11 @@ export function encodeResponse(response: Response): Encoded {
       return { status, body: text, contentType: response.contentType ?? JSON_TYPE }
     }
     case 'text':
-      return { status, body: response.text, contentType: response.contentType }
+    case 'bytes': {
+      const { contentType, headers } = response
+      const body = response.kind === 'text' ? response.text : response.bytes
+      return { status, body, contentType, ...(headers && { headers }) }
+    }
     case 'empty':
       return { status, body: undefined, contentType: JSON_TYPE }
   }
@@ -49,7 +56,7 @@ function copyToTop(envelope: Envelope): string {
 export function send(res: ServerResponse, answer: Encoded, more?: readonly string[]): void {
   if (res.headersSent || res.destroyed) return
   if (answer.status < 200) throw new RangeError(`${answer.status} is no final status`)
-  const headers: string[] = [...STANDARD_HEADERS]
+  const headers: string[] = answer.headers ? ownHeaders(answer.headers) : [...STANDARD_HEADERS]
   if (answer.contentType !== undefined) headers.push('Content-Type', answer.contentType)
   if (more !== undefined) headers.push(...more)
   const { status, body } = answer
@@ -61,4 +68,13 @@ export function send(res: ServerResponse, answer: Encoded, more?: readonly strin
   headers.push('Content-Length', body === undefined ? '0' : String(Buffer.byteLength(body)))
   res.writeHead(status, headers)
   res.end(body)
+}
+
+/** The standard headers but those of the answer's own name, then its own. */
+function ownHeaders(own: ResponseHeaders): string[] {
+  const headers: string[] = []
+  for (const [name, value] of [CACHE_CONTROL, STRICT_TRANSPORT]) {
+    if (!own.some(([other]) => other === name)) headers.push(name, value)
+  }
+  return [...headers, ...own.flat()]
 }

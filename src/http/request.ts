@@ -121,7 +121,7 @@ export function buildRequest(
   origin: Origin,
   message: IncomingMessage,
   bodyText?: string,
-): Request {
+): Mutable<Request> {
   // Built without spreads, which cost several microseconds a request.
   const request: Mutable<Request> = {
     id,

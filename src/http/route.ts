@@ -123,6 +123,7 @@ class Exchange {
       bodyText = read.text
     }
     const request = buildRequest(id, head, origin, message, bodyText)
+    request.onGone = (listener) => this.#response.once('close', listener)
     return encodeResponse(await this.#options.handle(request))
   }
 

@@ -94,6 +94,8 @@ export interface Call<F extends Fields = Fields> {
   hmac(secret: string): string
   /** Whether the caller may do this, and with sudo, at another path of the same mount. */
   allowsSudo(operation: Operation, path: string): Promise<boolean>
+  /** Calls back when the client has hung up, or has its answer. */
+  onGone(listener: () => void): void
   /** Reads again whether the caller's token is still good, when over a second passed since it was read (protocols 1.4). */
   stillAllowed(): Promise<void>
 }
@@ -154,8 +156,13 @@ export interface Outcome {
   readonly data?: Readonly<Record<string, unknown>> | undefined
   /** Only with data: also shown beside `request_id` for paths whose old clients read it there. */
   readonly warnings?: readonly string[]
-  /** A whole body outside the envelope: JSON when an object, text otherwise. */
-  readonly bare?: { readonly body: unknown; readonly contentType?: string }
+  /** A whole body outside the envelope: with a content type text or bytes, else JSON. */
+  readonly bare?: {
+    readonly body: unknown
+    readonly contentType?: string
+    /** With a content type: beside the standard ones, or in the place of one of them. */
+    readonly headers?: readonly (readonly [name: string, value: string])[]
+  }
   readonly status?: number
   /** A refusal that the caller is told as a success: charged like an error on paths with `chargesMisses`. */
   readonly missed?: boolean

@@ -2,6 +2,7 @@
  * A path is declared once: pattern, fields, operations, help. Routing, validation, `?help=1`, OpenAPI and
  * docs/api.md come from the declaration.
  */
+import type { Write } from '../storage/store.ts'
 import type { StoreView } from '../storage/view.ts'
 import type { Call, ConfigView, MountPoint, Outcome } from './call.ts'
 import type { Fields } from './field.ts'
@@ -50,7 +51,7 @@ export interface PathDeclaration<F extends Fields> {
   readonly whileSealed?: boolean
   /** A method that is not offered answers with an empty list of errors. */
   readonly plainMethodErrors?: boolean
-  /** Not audited: health and its like. */
+  /** Not audited: health and its like, and what anybody may read and many machines ask for all the time. */
   readonly unaudited?: boolean
   /** Takes data of any names: none is ignored, none warned about. */
   readonly anyData?: boolean
@@ -84,6 +85,30 @@ export interface Backend {
   readonly revoke?: (lease: LeasedData) => Promise<Outcome> | Outcome
   /** For leases that were begun with `beginLease`. */
   readonly external?: ExternalEffects
+  readonly grants?: TokenGrants
+  /** Housekeeping of a mount, about once an hour. */
+  readonly periodic?: (views: MountViews) => Promise<void>
+  /** Called after a restore from a backup: versions that others compare must not go back (protocols 1.10). */
+  readonly restored?: (views: MountViews) => Promise<void>
+}
+
+/** A mount as work sees it that no request stands behind. */
+export interface MountViews {
+  readonly mount: MountPoint
+  readonly config: ConfigView
+  readonly store: StoreView
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
+/** What a token was given and no lease ends: it outlives the token, unless whoever revokes that wants otherwise. */
+export interface TokenGrants {
+  /** Whether it ends where a revocation does not say. */
+  endByDefault(views: MountViews): Promise<boolean>
+  /** The mount's data has a key under this name for each. */
+  folder(tokenId: string): string
+  /** Ends it. `last` ends the token itself, and is committed with the last of it. */
+  end(views: MountViews, tokenId: string, last: readonly Write[]): Promise<void>
 }
 
 /** Ends and renews what leases stand for outside the store (protocols 1.5 and 1.6). */

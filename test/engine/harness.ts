@@ -237,6 +237,7 @@ export class Mounted {
         tokenId: ALICE.tokenId,
         terms,
       }),
+      onGone: () => {},
       beginLease: (terms, writes) => this.#begin(path, generation?.version, terms, writes),
       hmac: (secret) => createHmac('sha256', 'key').update(secret).digest('hex'),
       allowsSudo: async (wanted, other) => this.allowsSudo(wanted, other),

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import type { Envelope } from '../../src/core/request/response.ts'
-import { encodeResponse } from '../../src/http/encode.ts'
+import { encodeResponse, HSTS, send } from '../../src/http/encode.ts'
 
 const { rawJSON: rawJson } = JSON as unknown as { rawJSON(text: string): unknown }
 
@@ -35,7 +36,7 @@ test('the top-level copy repeats the members of data, and none can replace one o
         status: 200,
         envelope: { ...envelope, data },
         topLevelCopy: true,
-      }).body ?? '',
+      }).body as string,
     )
   assert.deepEqual(copied(envelope.data), { ...envelope.data, ...envelope })
   assert.deepEqual(copied({}), { ...envelope, data: {} })
@@ -53,8 +54,8 @@ test('trap 10: numbers keep the digits they were written with', () => {
     envelope: { ...envelope, data },
     topLevelCopy: true,
   })
-  assert.equal(body?.split('12345678901234567890').length, 3)
-  assert.match(body ?? '', /"f":1\.10/)
+  assert.equal((body as string).split('12345678901234567890').length, 3)
+  assert.match(body as string, /"f":1\.10/)
 })
 
 test('bodies outside the envelope: text as it is, else JSON with a newline', () => {
@@ -73,4 +74,37 @@ test('bodies outside the envelope: text as it is, else JSON with a newline', () 
   })
   const plain = encodeResponse({ kind: 'text', status: 400, text: 'no', contentType: 'text/plain' })
   assert.deepEqual(plain, { status: 400, body: 'no', contentType: 'text/plain' })
+})
+
+test('bytes go out as they are, with headers that stand in the place of standard ones', () => {
+  const sent = encodeResponse({
+    kind: 'bytes',
+    status: 200,
+    bytes: Uint8Array.of(0, 255, 10),
+    contentType: 'application/octet-stream',
+    headers: [['Cache-Control', 'public, no-cache']],
+  })
+  const heads: unknown[] = []
+  const bodies: unknown[] = []
+  const response = {
+    writeHead: (...head: unknown[]) => heads.push(head),
+    end: (body?: unknown) => bodies.push(body),
+  }
+  send(response as unknown as ServerResponse, sent)
+  assert.deepEqual(bodies, [Uint8Array.of(0, 255, 10)])
+  assert.deepEqual(heads, [
+    [
+      200,
+      [
+        'Strict-Transport-Security',
+        HSTS,
+        'Cache-Control',
+        'public, no-cache',
+        'Content-Type',
+        'application/octet-stream',
+        'Content-Length',
+        '3',
+      ],
+    ],
+  ])
 })

@@ -137,6 +137,10 @@ export function auditedResponse(
       raw: { contentType: response.contentType, body: response.text, status: response.status },
     }
   }
+  if (response.kind === 'bytes') {
+    const body = Buffer.from(response.bytes).toString('base64')
+    return { raw: { contentType: response.contentType, body, status: response.status } }
+  }
   if (response.kind === 'bare') {
     return {
       raw: {

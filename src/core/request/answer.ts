@@ -61,12 +61,17 @@ function leaseShown({ lease, activatedLease, renewedLease }: Outcome): Outcome['
   return { id: given.id, renewable, ttlSeconds }
 }
 
-/** A body outside the envelope: text where a content type is given, JSON else. */
+/** A body outside the envelope: bytes or text where a content type is given, JSON else. */
 export function bareResponse(bare: NonNullable<Outcome['bare']>, status: number): Response {
-  if (bare.contentType !== undefined && typeof bare.body === 'string') {
-    return { kind: 'text', status, text: bare.body, contentType: bare.contentType }
+  const { body, contentType, headers } = bare
+  const more = headers && { headers }
+  if (contentType !== undefined && typeof body === 'string') {
+    return { kind: 'text', status, text: body, contentType, ...more }
   }
-  return { kind: 'bare', status, body: bare.body }
+  if (contentType !== undefined && body instanceof Uint8Array) {
+    return { kind: 'bytes', status, bytes: body, contentType, ...more }
+  }
+  return { kind: 'bare', status, body }
 }
 
 /** Puts the response under a single-use token, when the request asked for it and there is one to wrap. */

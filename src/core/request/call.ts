@@ -121,6 +121,7 @@ function buildCall(
     },
     hmac: (secret) => parts.hmac(secret),
     allowsSudo: (wanted, path) => allowsSudo(source, wanted, mount.path + path),
+    onGone: (listener) => request.onGone?.(listener),
     stillAllowed: () => stillAllowed(parts, token, now),
   }
 }

@@ -14,6 +14,10 @@ export function changesConfig({ writes }: Answered): boolean {
   return writes.some(({ key }) => key.startsWith(CONFIG_PREFIX))
 }
 
+function issues({ issuedKeys, outcome }: Answered): boolean {
+  return issuedKeys.length > 0 || outcome.undelivered !== undefined
+}
+
 /** Commits the writes of a request. Throws Conflict when a condition failed; then nothing was written. */
 export async function commitRequest(
   parts: Parts,
@@ -24,7 +28,7 @@ export async function commitRequest(
   const conditions = [...answered.conditions]
   // What is created under a token, a role or a mount must not outlive a revocation that ran meanwhile.
   if (request.token) conditions.push({ key: tokenKey(request.token.id), is: 'present' })
-  if (changesConfig(answered) || answered.issuedKeys.length > 0) {
+  if (changesConfig(answered) || issues(answered)) {
     const { version } = request.config
     if (version !== undefined) conditions.push({ key: GENERATION_KEY, is: version })
   }
@@ -32,16 +36,21 @@ export async function commitRequest(
   if (!result.committed) throw new Conflict(result.failed)
 }
 
-/** Deletes what the request issued: its receiver will never see it (protocols 2.1). */
-export async function undoIssue(parts: Parts, issuedKeys: readonly string[]): Promise<void> {
-  if (issuedKeys.length === 0) return
+/** Takes back what the request issued: its receiver will never see it (protocols 2.1). */
+export async function undoIssue(
+  parts: Parts,
+  issuedKeys: readonly string[],
+  undelivered?: () => Promise<void>,
+): Promise<void> {
+  const undo = async () => {
+    const writes = issuedKeys.map((key) => ({ key }))
+    if (writes.length > 0) await parts.store.commit(writes, [])
+    await undelivered?.()
+  }
   try {
-    await parts.store.commit(
-      issuedKeys.map((key) => ({ key })),
-      [],
-    )
+    await undo()
   } catch (error) {
     parts.log.error({ err: error }, 'an issued credential could not be undone; trying again later')
-    parts.undoLater(issuedKeys)
+    parts.retryLater(undo)
   }
 }

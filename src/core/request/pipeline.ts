@@ -142,7 +142,7 @@ export class Pipeline {
       },
     })
     if (authorized.operation === 'help') {
-      return this.#auditResponse(attempt, bareResponse(helpOutcome(authorized), 200), [])
+      return this.#auditResponse(attempt, bareResponse(helpOutcome(authorized), 200))
     }
     // Nothing happens before its line is written. What acts by its outcome alone does so at the commit, and may be
     // worked out meanwhile: so both lines of a read or a signature go out in one write.
@@ -157,8 +157,9 @@ export class Pipeline {
     }
     const { issuedKeys, response, token } = answered
     try {
-      await this.#auditResponse(attempt, response, issuedKeys, token)
+      await this.#auditResponse(attempt, response, token)
     } catch (error) {
+      await undoIssue(parts, issuedKeys, outcome?.undelivered)
       if (outcome?.followUp) parts.inBackground(outcome.followUp)
       throw error
     }
@@ -218,7 +219,7 @@ export class Pipeline {
   #auditRequest(attempt: Attempt): Promise<void> {
     if (attempt.requestLine) return attempt.requestLine
     const { audit } = this.#parts
-    if (!audit.isEnabled()) return NOTHING_TO_WRITE
+    if (!this.#isAudited(attempt)) return NOTHING_TO_WRITE
     attempt.record = auditRecord(attempt.reached)
     attempt.requestLine = audit.logRequest(attempt.record)
     // Whoever waits for it is told; a failure before that must not end the process.
@@ -226,26 +227,24 @@ export class Pipeline {
     return attempt.requestLine
   }
 
-  /** Writes the response line; when that fails, takes back what was issued, and withholds the answer. */
+  #isAudited({ reached }: Attempt): boolean {
+    return this.#parts.audit.isEnabled() && !reached.match?.path.unaudited
+  }
+
+  /** Writes the response line; when that fails, the answer must be withheld. */
   async #auditResponse(
     attempt: Attempt,
     response: Response,
-    issuedKeys: readonly string[],
     token?: Parameters<typeof auditedResponse>[1],
   ): Promise<Response> {
     const { audit } = this.#parts
-    if (!audit.isEnabled()) return response
+    if (!this.#isAudited(attempt)) return response
     const record = attempt.record ?? auditRecord(attempt.reached)
-    try {
-      const responseLine = audit.logResponse({
-        ...record,
-        response: auditedResponse(response, token),
-      })
-      await Promise.all([attempt.requestLine, responseLine])
-    } catch (error) {
-      await undoIssue(this.#parts, issuedKeys)
-      throw error
-    }
+    const responseLine = audit.logResponse({
+      ...record,
+      response: auditedResponse(response, token),
+    })
+    await Promise.all([attempt.requestLine, responseLine])
     return response
   }
 
@@ -256,7 +255,7 @@ export class Pipeline {
     // A sealed server has no audit log, a shut door writes no line, and audit's own failure can't be audited.
     if (['sealed', 'too_many_requests', 'audit_failed'].includes(shown.code)) return shown
     if (shown.status < 500) this.#chargeMiss(attempt)
-    if (!audit.isEnabled()) return shown
+    if (!this.#isAudited(attempt)) return shown
     try {
       // The operation may have become known only after an earlier try wrote the request line.
       const record = failureLine(auditRecord(attempt.reached), shown)

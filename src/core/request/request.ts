@@ -21,4 +21,6 @@ export interface Request {
   readonly clientCertificateSerial?: string
   /** Of the listener: metrics without a token. */
   readonly unauthenticatedMetrics?: boolean
+  /** Calls back when the client has hung up, or has its answer. */
+  readonly onGone?: (listener: () => void) => void
 }

@@ -22,6 +22,9 @@ export interface Envelope {
   readonly auth: AuthResponse | null
 }
 
+/** Beside the standard headers, or in the place of the one of the same name. */
+export type ResponseHeaders = readonly (readonly [name: string, value: string])[]
+
 export type Response =
   | {
       readonly kind: 'envelope'
@@ -41,5 +44,13 @@ export type Response =
       readonly status: number
       readonly text: string
       readonly contentType: string
+      readonly headers?: ResponseHeaders
+    }
+  | {
+      readonly kind: 'bytes'
+      readonly status: number
+      readonly bytes: Uint8Array
+      readonly contentType: string
+      readonly headers?: ResponseHeaders
     }
   | { readonly kind: 'empty'; readonly status: number }
