@@ -47,6 +47,8 @@ export interface RequestOptions {
   readonly wrapTtl?: string | undefined
   /** Besides those of every request: what a host signs with. */
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Instead of the client's own. */
+  readonly timeoutMilliseconds?: number | undefined
 }
 
 interface Target {
@@ -87,7 +89,9 @@ export class Client {
   async send(method: string, path: string, options: RequestOptions = {}): Promise<Reply> {
     const target = { address: this.#address, path: targetPath(this.#address, path, options.query) }
     this.#preview(method, target, options)
-    const signal = AbortSignal.timeout(this.#options.timeoutMilliseconds ?? 60_000)
+    const signal = AbortSignal.timeout(
+      options.timeoutMilliseconds ?? this.#options.timeoutMilliseconds ?? 60_000,
+    )
     const limit = this.#options.maxRetries ?? 0
     for (let attempt = 0; ; attempt++) {
       const mayRetry = attempt < limit && !signal.aborted
@@ -269,6 +273,8 @@ async function readAnswer(response: IncomingMessage, maxBytes: number): Promise<
     status: response.statusCode ?? 0,
     contentType: response.headers['content-type'] ?? '',
     text: body.toString('utf8'),
+    bytes: body,
+    etag: response.headers.etag,
     location: response.headers.location,
     retryAfter: response.headers['retry-after'],
   }

@@ -6,6 +6,9 @@ export interface Reply {
   readonly status: number
   readonly contentType: string
   readonly text: string
+  /** The same before it was read as text. */
+  readonly bytes?: Uint8Array
+  readonly etag?: string | undefined
 }
 
 /** The envelope that most paths answer with; absent members have their zero values. */

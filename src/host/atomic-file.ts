@@ -1,0 +1,51 @@
+/** Files that are never half written and never absent while they change, whatever ends the process. */
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import path from 'node:path'
+
+/**
+ * Puts the whole file beside its place, on disk, then renames it. A new file that a killed process left behind is
+ * overwritten. Throws what the file system throws, with the old file untouched.
+ */
+export function writeFileAtomically(
+  file: string,
+  content: string | Uint8Array,
+  mode: number,
+): void {
+  const fresh = `${file}.postern-new`
+  rmSync(fresh, { force: true })
+  const descriptor = openSync(fresh, 'wx', mode)
+  try {
+    writeFileSync(descriptor, content)
+    // The umask has taken bits away.
+    chmodSync(fresh, mode)
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+  renameSync(fresh, file)
+  syncFolder(path.dirname(file))
+}
+
+/** Removes a file for good; one that is not there is fine. */
+export function removeFile(file: string): void {
+  rmSync(`${file}.postern-new`, { force: true })
+  rmSync(file, { force: true })
+  syncFolder(path.dirname(file))
+}
+
+function syncFolder(folder: string): void {
+  const descriptor = openSync(folder, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
