@@ -13,6 +13,10 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import { uuid } from '../random.ts'
+import { hostPaths } from './paths.ts'
+
+/** Where `verify-otp` puts the records, and the session's hook looks for them. */
+export const OTP_LOGINS: string = path.join(hostPaths.runFolder, 'otp')
 
 const LIFE_MS = 60_000
 /** The PAM process of sshd, its monitor, the listener, and what started that. */

@@ -2,6 +2,7 @@
  * `postern-host verify-otp`, run by PAM's pam_exec with `expose_authtok` (contract 7): the password on stdin, the
  * user in PAM_USER. Only exit 0 lets somebody in.
  */
+import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { ApiError } from '../client/api-error.ts'
 import { version } from '../client/version.ts'
@@ -10,8 +11,18 @@ import { ownAddresses } from './address.ts'
 import { type HostConfig, parseHostConfig } from './config.ts'
 import { type HostFlags, parseHostFlags } from './flags.ts'
 import { type LogLevel, logLevels, oneLine } from './log.ts'
+import { OTP_LOGINS, type OtpLogin, processChain, putOtpLogin } from './otp-record.ts'
+import { hostPaths } from './paths.ts'
 import { serverTrust } from './server-trust.ts'
-import { verifyConnection, verifyOtp } from './verify-otp.ts'
+import { readHostKeys, signRequest } from './signed-request.ts'
+import { enrolmentOf, type HostState, readHostState } from './state.ts'
+import {
+  type Grant,
+  type Login,
+  type SignRequest,
+  verifyConnection,
+  verifyOtp,
+} from './verify-otp.ts'
 
 /** What the program takes from its surroundings, so that tests can give their own. */
 export interface HostSurroundings {
@@ -21,6 +32,21 @@ export interface HostSurroundings {
   readonly writeError: (text: string) => void
   readonly writeSyslog: (line: string) => void
   readonly addresses?: readonly string[]
+  readonly places?: Places
+}
+
+/** Where a host keeps what verify-otp needs of it. */
+export interface Places {
+  readonly state: string
+  /** Pattern of its private keys; sshd's own by default. */
+  readonly hostKeys?: string
+  /** For PAM's session phase. */
+  readonly otpLogins: string
+}
+
+const PLACES: Places = {
+  state: hostPaths.state,
+  otpLogins: OTP_LOGINS,
 }
 
 const USAGE = `usage: postern-host verify-otp -config=FILE [-dev] [-verify-only] [-log-level=LEVEL]
@@ -77,22 +103,56 @@ async function decide(
       return say('info', `${config.address} answers for the mount ${config.mountPoint}`)
     }
     otp = await readPassword(surroundings.stdin)
-    const addresses = surroundings.addresses ?? ownAddresses()
-    const login = {
+    const places = surroundings.places ?? PLACES
+    // A file that can't be read is a doubt: what was enrolled must not go on as if it never had been.
+    const state = readHostState(places.state)
+    const login: Login = {
       otp: new Secret(otp),
       user,
-      addresses,
-      trust: serverTrust(config, undefined),
-      sign: undefined,
+      addresses: surroundings.addresses ?? ownAddresses(),
+      trust: serverTrust(config, state && enrolmentOf(state)),
+      sign: state && signer(state, places),
       now: Date.now,
     }
     const grant = await verifyOtp(config, login, remaining())
+    const unrecorded = state && recordLogin(places, surroundings, login, grant)
+    if (unrecorded !== undefined) say('warn', unrecorded)
     return say('info', `accepted ${user}: OTP for ${grant.address}, role ${grant.role}`)
   } catch (error) {
     const who = flags.verifiesOnly ? 'verify-only failed' : `refused ${JSON.stringify(user)}`
     const line = `${who}: ${reasonOf(error)}`
     // A server that repeats what it was sent must not bring a live password into the log.
     return say('warn', otp === '' ? line : line.replaceAll(otp, '[redacted]'))
+  }
+}
+
+function signer({ clusterId, hostId }: HostState, { hostKeys }: Places): SignRequest {
+  return async (request) => {
+    const [key] = readHostKeys(hostKeys)
+    return await signRequest({ key, clusterId, hostId }, request)
+  }
+}
+
+/** Leaves for the session what nobody else can tell it; says why it could not. Nobody is kept out for that. */
+function recordLogin(
+  { otpLogins }: Places,
+  { environment }: HostSurroundings,
+  { otp, user }: Login,
+  { role, lease }: Grant,
+): string | undefined {
+  const record: OtpLogin = {
+    user,
+    rhost: environment['PAM_RHOST'] ?? '',
+    otpSha256: hash('sha256', otp.reveal()),
+    role,
+    lease,
+    processes: processChain(process.ppid),
+  }
+  try {
+    putOtpLogin(otpLogins, record, Date.now())
+    return undefined
+  } catch (error) {
+    return `the login of ${JSON.stringify(user)} will not be reported with its OTP: ${(error as Error).message}`
   }
 }
 
