@@ -67,7 +67,7 @@ const layers = [
   { name: 'client', from: '^src/client/', may: [] },
   {
     name: 'cli',
-    from: '^src/cli/(?!commands/(server/run-server|operator/backup)[.]ts$)',
+    from: '^src/cli/(?!commands/((server/run-server|operator/backup)[.]ts$|host/))',
     own: 'src/cli/',
     may: ['src/(client|ssh|hcl)/'],
   },
@@ -76,6 +76,12 @@ const layers = [
     from: '^src/cli/commands/(server/run-server|operator/backup)[.]ts$',
     own: 'src/cli/',
     may: ['src/(client|ssh|hcl|config)/', 'src/index[.]ts'],
+  },
+  {
+    name: 'cli-host',
+    from: '^src/cli/commands/host/',
+    own: 'src/cli/',
+    may: ['src/(client|ssh|hcl|host)/'],
   },
   { name: 'host', from: '^src/host/', may: ['src/(client|ssh|hcl)/'] },
 ]

@@ -5,7 +5,9 @@
 import { dropInPaths } from '../ssh/host/drop-in.ts'
 
 export const hostPaths = {
-  ...dropInPaths,
+  dropIn: dropInPaths.dropIn as string,
+  userCa: dropInPaths.userCa as string,
+  revokedKeys: dropInPaths.revokedKeys as string,
   /** sshd's own. */
   sshd: '/usr/sbin/sshd',
   sshdConfig: '/etc/ssh/sshd_config',

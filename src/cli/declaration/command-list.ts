@@ -16,6 +16,7 @@ const seal = () => import('../commands/operator/seal.ts')
 const quorum = () => import('../commands/operator/quorum.ts')
 const rotate = () => import('../commands/operator/rotate.ts')
 const backup = () => import('../commands/operator/backup.ts')
+const hostSetup = () => import('../commands/host/setup.ts')
 const oldMount = () => import('../commands/legacy/mount.ts')
 const oldAuth = () => import('../commands/legacy/auth.ts')
 const oldPolicy = () => import('../commands/legacy/policy.ts')
@@ -59,6 +60,17 @@ export const commandList: readonly ListedCommand[] = [
     'ssh-cert',
     'Keeps a certificate ready for plain ssh',
     async () => (await import('../commands/ssh-cert.ts')).sshCert,
+  ),
+  row(
+    'host setup',
+    'Limits this host to certificates meant for it',
+    async () => (await hostSetup()).hostSetup,
+  ),
+  row('host leave', 'Undoes host setup', async () => (await hostSetup()).hostLeave),
+  row(
+    'host sshd-config',
+    'Prints what limits the sshd of a host',
+    async () => (await import('../commands/host/sshd-config.ts')).hostSshdConfig,
   ),
   row('status', 'Shows whether the server is sealed', async () => (await seal()).status),
   row('secrets enable', 'Mounts a secrets engine', async () => (await mount()).secretsEnable),

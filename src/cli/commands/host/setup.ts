@@ -1,0 +1,172 @@
+/** `host setup` and `host leave`: this host takes certificates that are meant for it, and those alone; or no longer. */
+import { readFileSync } from 'node:fs'
+import { isObject, type JsonObject, textAt } from '../../../client/json.ts'
+import { envelopeOf, texts } from '../../../client/reply.ts'
+import { leaveHost } from '../../../host/setup/leave.ts'
+import { type SetupRequest, setUpHost } from '../../../host/setup/setup.ts'
+import type { Command } from '../../declaration/command.ts'
+import { Failure, usageFailure } from '../../failure.ts'
+import { say, warn } from '../../output/output.ts'
+import type { Session } from '../../session.ts'
+import { hostPath, mountFlag, mountOf } from './host-path.ts'
+
+type Scope = Pick<SetupRequest, 'hostId' | 'groups' | 'tags' | 'userCas'>
+
+export const hostSetup: Command = {
+  args: [],
+  flags: [
+    { name: 'id', kind: 'text', value: 'id', help: "The host's id at the server." },
+    {
+      name: 'groups',
+      kind: 'text',
+      value: 'names',
+      help: "The host's groups; what the server says when absent and there is a token.",
+    },
+    {
+      name: 'tags',
+      kind: 'text',
+      value: 'key=value,…',
+      help: "The host's tags; likewise.",
+    },
+    {
+      name: 'ca-file',
+      kind: 'text',
+      value: 'file',
+      help: 'Public keys of the CAs to trust, instead of asking the server for those of its scoped issuers.',
+    },
+    mountFlag,
+    {
+      name: 'role',
+      kind: 'text',
+      value: 'name',
+      help: 'Has the test login use a certificate of the server under this role; a throw-away CA signs it when absent.',
+    },
+    {
+      name: 'account',
+      kind: 'text',
+      value: 'name',
+      help: 'Who logs in for the test; the first account that can when absent.',
+    },
+    {
+      name: 'keep-authorized-keys',
+      kind: 'bool',
+      help: 'Leaves the authorized_keys of users in force.',
+    },
+  ],
+  description:
+    'Run as root on the host. Nothing is changed before a rehearsal with the new settings let a certificate for this host in and others not; everything is put back when a step fails or is cut off.',
+  examples: [
+    'postern host setup -id=web-1',
+    'postern host setup -id=web-1 -role=ops -account=deploy',
+  ],
+  async run(session) {
+    const { input } = session
+    assertRoot()
+    const scope = await scopeOf(session)
+    const role = input.text('role')
+    await setUpHost({
+      ...scope,
+      keepsAuthorizedKeys: input.bool('keep-authorized-keys') === true,
+      hostCertificates: [],
+      account: input.text('account'),
+      ...(role === undefined ? {} : { certify: certifier(session, role, scope.hostId) }),
+      say: (line) => say(session, line),
+    })
+    say(session, `Success! This host is ${scope.hostId}.`)
+    return 0
+  },
+}
+
+export const hostLeave: Command = {
+  args: [],
+  flags: [],
+  description:
+    "Undoes postern host setup: sshd's configuration becomes what it was, then Postern's files on this host go. The server keeps its record of the host.",
+  async run(session) {
+    assertRoot()
+    const hasLeft = await leaveHost((line) => say(session, line))
+    say(session, hasLeft ? 'Success! This host is on its own.' : 'There was nothing to undo.')
+    return 0
+  },
+}
+
+function assertRoot(): void {
+  if (process.getuid?.() !== 0) throw new Failure('postern: only root can set up sshd')
+}
+
+async function scopeOf(session: Session): Promise<Scope> {
+  const { input, client, token } = session
+  const hostId = input.text('id')
+  if (hostId === undefined) throw usageFailure('-id is missing: which host is this?')
+  const path = hostPath(session, hostId)
+  const caFile = input.text('ca-file')
+  const groups = input.text('groups')
+  const tags = input.text('tags')
+  const isAsked = caFile === undefined && groups === undefined && tags === undefined && token
+  const record = isAsked ? await recordOf(session, path) : undefined
+  if (caFile === undefined && client.base.startsWith('http:')) {
+    warn(
+      session,
+      `the CA comes from ${client.base} without TLS: anybody in between could give another`,
+    )
+  }
+  return {
+    hostId,
+    groups: record ? texts(record['groups']) : partsOf(groups),
+    tags: (record ? texts(record['tags']) : partsOf(tags)).map(tagOf),
+    userCas:
+      caFile === undefined ? await scopedCas(session) : linesOf(readFileSync(caFile, 'utf8')),
+  }
+}
+
+async function recordOf(session: Session, path: string): Promise<JsonObject> {
+  const reply = await session.askMaybe('reading the host', 'GET', path)
+  const data = reply && envelopeOf(reply)?.data
+  if (data) return data
+  throw new Failure(`postern: the server knows no such host: ${path}`, {
+    status: 2,
+    hint: `postern write ${path} makes it`,
+  })
+}
+
+async function scopedCas(session: Session): Promise<string[]> {
+  const query = new Map([['usage', ['scoped']]])
+  const path = `${mountOf(session)}/public_key`
+  const { text } = await session.ask("reading the issuers' keys", 'GET', path, { query })
+  const lines = linesOf(text)
+  if (lines.length > 0) return lines
+  const hint = `postern write ${mountOf(session)}/config/hosts host_scope=true makes one`
+  throw new Failure('postern: the mount has no scoped issuer', { status: 2, hint })
+}
+
+/** Asks for what a person would ask for: a certificate for an account on this host. */
+function certifier(session: Session, role: string, host: string) {
+  return async (publicKey: string, account: string): Promise<string> => {
+    const body = { public_key: publicKey, valid_principals: account, host }
+    const path = `${mountOf(session)}/sign/${role}`
+    const data = envelopeOf(await session.ask('signing the test key', 'PUT', path, { body }))?.data
+    const certificate = isObject(data) ? textAt(data, 'signed_key') : undefined
+    if (certificate === undefined) throw new Failure('postern: the server signed nothing')
+    return certificate.trim()
+  }
+}
+
+function tagOf(text: string): readonly [string, string] {
+  const at = text.indexOf('=')
+  if (at < 0) throw usageFailure(`a tag is key=value: ${text}`)
+  return [text.slice(0, at), text.slice(at + 1)]
+}
+
+function partsOf(list = ''): string[] {
+  return list
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean)
+}
+
+function linesOf(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'))
+}
