@@ -31,6 +31,8 @@ interface CaRoleBase {
   readonly allowEmptyPrincipals: boolean
   readonly allowCommasInIdentityTemplates: boolean
   readonly allowUserKeyIds: boolean
+  /** Absent in roles of before there was an inventory. */
+  readonly noStore?: boolean
   readonly keyIdFormat: string
   readonly allowedCriticalOptions: string
   readonly allowedExtensions: string
@@ -110,6 +112,7 @@ export function caRoleOf(fields: FieldValues<RoleFields>): CaRoleRecord {
     allowEmptyPrincipals: fields.allow_empty_principals,
     allowCommasInIdentityTemplates: fields.allow_commas_in_identity_templates,
     allowUserKeyIds: fields.allow_user_key_ids,
+    ...(fields.no_store && { noStore: true }),
     keyIdFormat: fields.key_id_format,
     allowedCriticalOptions: fields.allowed_critical_options,
     allowedExtensions: fields.allowed_extensions,
@@ -178,6 +181,7 @@ export function showCaRole(role: CaRole): Record<string, unknown> {
     key_type: role.keyType,
     max_ttl: role.maxTtlSeconds,
     not_before_duration: role.notBeforeSeconds,
+    ...(role.noStore && { no_store: true }),
     ...(role.requiredCriticalOptions.size > 0 && {
       required_critical_options: Object.fromEntries(role.requiredCriticalOptions),
     }),

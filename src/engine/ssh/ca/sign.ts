@@ -8,6 +8,8 @@ import { encodeAuthorizedKey, parseAuthorizedKey } from '../../../ssh/key/author
 import { hexFingerprint } from '../../../ssh/key/fingerprint.ts'
 import type { PublicKey } from '../../../ssh/key/public-key.ts'
 import { signingKey } from '../../../ssh/signature.ts'
+import { recordCertificate } from '../inventory/inventory.ts'
+import { newSerial } from '../inventory/serial.ts'
 import { findRole } from '../role/role.ts'
 import type { FieldOf } from '../role/role-fields.ts'
 import { principalsOf } from '../scope/scoped-principals.ts'
@@ -36,16 +38,17 @@ export async function signingFor(call: Call, { role, accounts, scope }: Terms): 
 
 /** Signs a certificate for `subject` and shows it. */
 export async function certify(call: Call, terms: Terms, subject: PublicKey): Promise<Outcome> {
-  const { role, roleName, keyId, warnings, accounts: _, scope, ...fields } = terms
+  const { role, roleName, warnings, accounts: _, scope, ...fields } = terms
   const { entry, issuer, principals } = await signingFor(call, terms)
-  const serial = newSerial()
+  const serial = newSerial(call.now)
   const values = {
     tokenDisplayName: call.caller?.displayName ?? '',
     roleName,
     publicKeyHash: hexFingerprint(subject.blob),
   }
   const algorithm = role.algorithmSigner === 'default' ? undefined : role.algorithmSigner
-  // Nothing is written here that the commit could refuse: this is the last look at a token revoked meanwhile.
+  const keyId = terms.keyId === '' ? formatKeyId(role.keyIdFormat, values) : terms.keyId
+  // Where nothing is stored, no commit refuses: this is the last look at a token revoked meanwhile.
   await call.stillAllowed()
   const blob = await orBadRequest(() =>
     signCertificate(signingKey(issuer, algorithm), {
@@ -54,11 +57,13 @@ export async function certify(call: Call, terms: Terms, subject: PublicKey): Pro
       subject,
       serial,
       nonce: pooledBytes(NONCE_BYTES),
-      keyId: keyId === '' ? formatKeyId(role.keyIdFormat, values) : keyId,
+      keyId,
       allowEmptyPrincipals: role.allowEmptyPrincipals,
     }),
   )
+  const signed = { ...fields, serial, issuerId: entry.id, keyId, role: roleName, subject }
   return {
+    ...(!role.noStore && recordCertificate(call, { ...signed, principals, scope })),
     data: {
       issuer_id: entry.id,
       serial_number: serial.toString(16),
@@ -70,11 +75,6 @@ export async function certify(call: Call, terms: Terms, subject: PublicKey): Pro
 
 /** PROTOCOL.certkeys leaves the length open; OpenSSH makes 32. */
 const NONCE_BYTES = 32
-
-/** Random, and never 0: that is the serial of certificates without one. */
-function newSerial(): bigint {
-  return pooledBytes(8).readBigUInt64BE() || 1n
-}
 
 /** What the format refuses came from the request or the role. */
 async function orBadRequest<T>(run: () => Promise<T>): Promise<T> {

@@ -54,7 +54,7 @@ export interface Terms
   /** All of a role that the signature depends on: what is no role's, a host's own certificate, brings this much. */
   readonly role: Pick<
     CaRole,
-    'issuerRef' | 'algorithmSigner' | 'keyIdFormat' | 'allowEmptyPrincipals'
+    'issuerRef' | 'algorithmSigner' | 'keyIdFormat' | 'allowEmptyPrincipals' | 'noStore'
   >
   readonly roleName: string
   /** Names that the role allows: the principals where there is no scope, else what goes before the `@` of each. */

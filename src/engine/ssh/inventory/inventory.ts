@@ -38,19 +38,23 @@ export function recordCertificate(
   call: Call,
   certificate: SignedCertificate,
 ): Pick<Outcome, 'writes' | 'conditions' | 'undelivered'> {
-  const { subject, scope, serial, validAfter, validBefore, ...rest } = certificate
+  const { subject, scope, serial, issuerId, keyId, type, role, principals } = certificate
   const { caller, store } = call
   const record: CertificateRecord = {
     serial: serialName(serial),
-    ...rest,
+    issuerId,
+    keyId,
+    type,
+    role,
+    principals,
     accessor: caller?.accessor ?? '',
     tokenId: caller?.tokenId ?? '',
     displayName: caller?.displayName ?? '',
     entityId: caller?.entityId ?? '',
     ...(scope && { scope }),
     fingerprint: fingerprint(subject.blob),
-    validAfter: Number(validAfter),
-    validBefore: Number(validBefore),
+    validAfter: Number(certificate.validAfter),
+    validBefore: Number(certificate.validBefore),
     requestId: call.requestId,
     remoteAddress: call.remoteAddress,
   }

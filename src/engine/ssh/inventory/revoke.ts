@@ -187,7 +187,7 @@ async function issuerKeyWrites(
 const turns = new Map<string, Promise<unknown>>()
 
 /** One at a time for a mount: each changes the same head, and all but one would have to begin again. */
-function inTurn<T>({ prefix }: StoreView, work: () => Promise<T>): Promise<T> {
+export function inTurn<T>({ prefix }: StoreView, work: () => Promise<T>): Promise<T> {
   const turn = (turns.get(prefix) ?? Promise.resolve()).then(work, work)
   turns.set(prefix, turn)
   const leave = () => {

@@ -17,6 +17,7 @@ type Flags =
   | 'allow_commas_in_identity_templates'
   | 'default_extensions_template'
   | 'allow_user_key_ids'
+  | 'no_store'
   | 'renew_rewrites_expiry'
   | 'require_host_identity'
 type Texts =
@@ -175,6 +176,9 @@ export const roleFields: RoleFields = {
     'For `ca`: extensions of every certificate, whatever the request says.',
   ),
   allow_user_key_ids: flag('For `ca`: the request may choose the key ID.'),
+  no_store: flag(
+    'For `ca`: keeps no record of what it signs, which then is in no list and can be revoked only by serial number and issuer, or by key.',
+  ),
   key_id_format: text(
     'For `ca`: form of the key ID, with `{{token_display_name}}`, `{{role_name}}` and `{{public_key_hash}}`.',
   ),

@@ -103,9 +103,13 @@ describe('issue', () => {
     assertRefused(await ssh.write('issue/r'), 400, message)
   })
 
-  test('writes nothing: the private key is in the answer only', async () => {
+  test('stores its record, and the private key is in the answer only', async () => {
     const ssh = await mountRole()
     const { outcome } = await ssh.write('issue/r', { key_type: 'ed25519' })
-    assert.equal(outcome.writes, undefined)
+    const stored = (outcome.writes ?? []).map(({ value }) => Buffer.from(value ?? []).toString())
+    assert.equal(stored.length, 2)
+    for (const text of stored) assert.doesNotMatch(text, /PRIVATE KEY|private_key/)
+    const body = String(outcome.data?.['private_key']).split('\n')[2] as string
+    for (const text of stored) assert.ok(!text.includes(body))
   })
 })
