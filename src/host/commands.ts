@@ -1,0 +1,110 @@
+/**
+ * `postern-host enroll`, `service` and `status`: what runs on a host outside PAM. Flags are written as those of verify-otp.
+ */
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { parseArgs } from 'node:util'
+import { parseHostConfig } from './config.ts'
+import { enrolHost } from './enroll.ts'
+import { oneLine } from './log.ts'
+import { hostPaths } from './paths.ts'
+import { runService } from './service/service.ts'
+
+const USAGE = `usage: postern-host enroll [-config=FILE] [-join-token=FILE|-] [-name=NAME] [-replace] [-dev]
+       postern-host service [-config=FILE] [-once] [-dev]
+       postern-host status
+`
+
+/** The exit status: 0 done, 1 failed, 2 no such command. */
+export async function runCommand([verb, ...args]: readonly string[]): Promise<number> {
+  try {
+    if (verb === 'enroll') return await enrol(args)
+    if (verb === 'service') return await serve(args)
+    if (verb === 'status') return status()
+    process.stderr.write(USAGE)
+    return 2
+  } catch (error) {
+    process.stderr.write(`postern-host: ${oneLine((error as Error).message)}\n`)
+    return 1
+  }
+}
+
+const common = {
+  config: { type: 'string', default: hostPaths.config },
+  dev: { type: 'boolean', default: false },
+} as const
+
+function flags<const O extends NonNullable<Parameters<typeof parseArgs>[0]>['options']>(
+  args: readonly string[],
+  options: O,
+) {
+  const doubled = args.map((arg) => arg.replace(/^-(?=[a-z])/, '--'))
+  return parseArgs({ args: doubled, options }).values
+}
+
+async function enrol(args: readonly string[]): Promise<number> {
+  const values = flags(args, {
+    ...common,
+    'join-token': { type: 'string', default: '-' },
+    name: { type: 'string', default: hostname() },
+    replace: { type: 'boolean', default: false },
+  })
+  const source = values['join-token'] === '-' ? 0 : values['join-token']
+  const enrolled = await enrolHost({
+    config: readConfig(values.config, values.dev),
+    joinToken: readFileSync(source, 'utf8').trim(),
+    name: values.name,
+    replaces: values.replace,
+  })
+  const { state, isPending, serverFingerprint, isServerKnown } = enrolled
+  process.stdout.write(`enrolled as ${state.hostId} at ${state.issuer}\n`)
+  if (!isServerKnown) {
+    process.stdout.write(
+      `the server's key is ${serverFingerprint}: compare it with what "postern read ${state.mount}/identity" shows\n`,
+    )
+  }
+  if (isPending)
+    process.stdout.write('an operator has to approve this host before it is told more\n')
+  return 0
+}
+
+async function serve(args: readonly string[]): Promise<number> {
+  const values = flags(args, { ...common, once: { type: 'boolean', default: false } })
+  // systemd and every other supervisor put the time before it.
+  const say = (line: string) => void process.stderr.write(`postern-host: ${oneLine(line)}\n`)
+  for (;;) {
+    const ending = new AbortController()
+    const ends = { hup: false }
+    const end = () => ending.abort()
+    const again = () => {
+      ends.hup = true
+      ending.abort()
+    }
+    process.once('SIGTERM', end).once('SIGINT', end).once('SIGHUP', again)
+    const { signal } = ending
+    await runService({
+      config: readConfig(values.config, values.dev),
+      signal,
+      say,
+      once: values.once,
+    })
+    process.off('SIGTERM', end).off('SIGINT', end).off('SIGHUP', again)
+    if (!ends.hup) return 0
+    say('reads its configuration again')
+  }
+}
+
+function status(): number {
+  const text = readFileSync(hostPaths.status, 'utf8')
+  process.stdout.write(text)
+  const { alarms } = JSON.parse(text) as { alarms: readonly string[] }
+  return alarms.length > 0 ? 1 : 0
+}
+
+function readConfig(file: string, isDev: boolean) {
+  try {
+    return parseHostConfig(readFileSync(file, 'utf8'), isDev)
+  } catch (error) {
+    throw new TypeError(`config ${file}: ${(error as Error).message}`)
+  }
+}
