@@ -6,7 +6,7 @@ import { badRequest } from '../../../errors.ts'
 import { parseAuthorizedKey } from '../../../ssh/key/authorized-keys.ts'
 import { hexFingerprint } from '../../../ssh/key/fingerprint.ts'
 import { isHostId } from '../../../ssh/scoped-name.ts'
-import type { Condition, Write } from '../../../storage/store.ts'
+import type { Condition, Entry, Write } from '../../../storage/store.ts'
 import { decodeRecord, encodeRecord, type StoreView } from '../../../storage/view.ts'
 import { parseAddress } from '../address.ts'
 
@@ -56,9 +56,11 @@ export async function findHost(store: StoreView, id: string): Promise<HostRecord
 export async function readHost(store: StoreView, id: string): Promise<StoredHost | undefined> {
   if (!isHostId(id)) return undefined
   const entry = await store.get(HOSTS + id)
-  if (!entry) return undefined
-  const host = decodeRecord<HostRecord>(entry.value)
-  return { host, condition: store.when(HOSTS + id, entry.version) }
+  return entry && stored(entry)
+}
+
+function stored({ key, value, version }: Entry): StoredHost {
+  return { host: decodeRecord<HostRecord>(value), condition: { key, is: version } }
 }
 
 /**
@@ -66,9 +68,21 @@ export async function readHost(store: StoreView, id: string): Promise<StoredHost
  * several have, and names them.
  */
 export async function resolveHost(store: StoreView, text: string): Promise<HostRecord | undefined> {
+  return (await resolveStored(store, text))?.host
+}
+
+/** The same, with what says that the host has not changed since. */
+export async function resolveStored(
+  store: StoreView,
+  text: string,
+): Promise<StoredHost | undefined> {
   const name = hostName(text)
-  const named = name === undefined ? undefined : await store.get(NAME_INDEX + name)
-  if (named) return findHost(store, decodeRecord<string>(named.value))
+  if (name !== undefined) {
+    // An id is a name of its host: one read finds the record by it.
+    const [own, named] = await store.getAll([HOSTS + name, NAME_INDEX + name])
+    if (own) return stored(own)
+    if (named) return readHost(store, decodeRecord<string>(named.value))
+  }
   const address = parseAddress(text)?.text
   if (address === undefined) return undefined
   const folder = `${ADDRESS_INDEX}${address}/`
@@ -77,7 +91,7 @@ export async function resolveHost(store: StoreView, text: string): Promise<HostR
   if (ids.length > 1) {
     throw badRequest(`${address} is the address of several hosts: ${ids.join(', ')}; give an id`)
   }
-  return ids[0] === undefined ? undefined : findHost(store, ids[0])
+  return ids[0] === undefined ? undefined : readHost(store, ids[0])
 }
 
 /** The id of the host that has one of these keys, or is called by one of these names; its id is one. */
@@ -127,12 +141,15 @@ export function putHost(store: StoreView, host: HostRecord, before?: StoredHost)
 
 export function removeHost(store: StoreView, { host, condition }: StoredHost): HostChange {
   const { own, shared } = indexesOf(host)
-  const names = [HOSTS + host.id, `${STATES}${host.id}`, ...own, ...shared]
-  return { writes: names.map((name) => store.remove(name)), conditions: [condition] }
+  const names = [HOSTS, STATES, REQUESTS].map((folder) => folder + host.id)
+  const writes = [...names, ...own, ...shared].map((name) => store.remove(name))
+  return { writes, conditions: [condition] }
 }
 
 /** What is written beside a host's record as it reports: it must not make the record's version move. */
 export const STATES = 'host-states/'
+/** Enrolments that wait for an operator, under the id of the host that is there already. */
+export const REQUESTS = 'host-requests/'
 
 const EMPTY = new Uint8Array(0)
 const NO_INDEXES: Indexes = { own: [], shared: [] }

@@ -6,7 +6,8 @@ import { badRequest } from '../../../errors.ts'
 import type { Call } from '../../../mount/call.ts'
 import type { CertificateType } from '../../../ssh/certificate/certificate.ts'
 import { isAccount, isGroup } from '../../../ssh/scoped-name.ts'
-import { type HostRecord, resolveHost } from '../host/registry.ts'
+import type { Condition } from '../../../storage/store.ts'
+import { type HostRecord, resolveStored, type StoredHost } from '../host/registry.ts'
 import type { CertificateScope } from '../inventory/record.ts'
 import type { FieldOf } from '../role/role-fields.ts'
 import type { RoleScope } from './role-scope.ts'
@@ -40,6 +41,8 @@ export interface RequestScope {
   /** Absent for a certificate that is for every host. */
   readonly scope?: CertificateScope
   readonly warnings: readonly string[]
+  /** That its hosts are as they were: for the commit, so that one that is disabled meanwhile gets no certificate. */
+  readonly conditions: readonly Condition[]
 }
 
 /** What the request is for; refuses what the role does not allow for these accounts. */
@@ -56,12 +59,12 @@ export async function scopeOf(
   const isChosen = named.length + groups.length + tags.length > 0
   if (type === 'host') {
     if (isChosen) throw badRequest('only user certificates are for a host, group or tag')
-    return { warnings: [] }
+    return unscoped([])
   }
   if (role.mode === 'off') {
     if (isChosen)
       throw badRequest('host, group and tag are not allowed by role: its host_scope is off')
-    return { warnings: fields.login_host === '' ? [] : [ignored('the role has no host_scope')] }
+    return unscoped(fields.login_host === '' ? [] : [ignored('the role has no host_scope')])
   }
   if (named.length + groups.length + tags.length > MAX_TARGETS) {
     throw badRequest(`host, group and tag name ${MAX_TARGETS} at most`)
@@ -70,20 +73,26 @@ export async function scopeOf(
   for (const tag of tags) checkTag(role, tag)
   const hosts = await Promise.all(named.map((name) => knownHost(call, name)))
   const isGuessed = !isChosen && fields.login_host !== ''
-  const loginHost = isGuessed ? await resolveHost(call.store, fields.login_host) : undefined
+  const loginHost = isGuessed ? await resolveStored(call.store, fields.login_host) : undefined
   if (loginHost) hosts.push(loginHost)
-  if (hosts.length + groups.length + tags.length === 0) return unscoped(role, fields.login_host)
+  if (hosts.length + groups.length + tags.length === 0)
+    return withoutTarget(role, fields.login_host)
   for (const account of accounts) checkAccount(account)
-  for (const host of hosts) checkHost(role, host, accounts)
-  const ids = [...new Set(hosts.map(({ id }) => id))].sort()
-  return { scope: { hosts: ids, groups, tags }, warnings: [] }
+  for (const { host } of hosts) checkHost(role, host, accounts)
+  const ids = [...new Set(hosts.map(({ host }) => host.id))].sort()
+  const conditions = hosts.map(({ condition }) => condition)
+  return { scope: { hosts: ids, groups, tags }, warnings: [], conditions }
 }
 
 function asked(items: readonly string[]): readonly string[] {
   return [...new Set(items)].sort()
 }
 
-function unscoped({ mode }: RoleScope, loginHost: string): RequestScope {
+function unscoped(warnings: readonly string[]): RequestScope {
+  return { warnings, conditions: [] }
+}
+
+function withoutTarget({ mode }: RoleScope, loginHost: string): RequestScope {
   if (mode === 'required') {
     throw badRequest(
       loginHost === ''
@@ -91,13 +100,13 @@ function unscoped({ mode }: RoleScope, loginHost: string): RequestScope {
         : `unknown host: ${loginHost}`,
     )
   }
-  return { warnings: loginHost === '' ? [] : [ignored('no host has this id, name or address')] }
+  return unscoped(loginHost === '' ? [] : [ignored('no host has this id, name or address')])
 }
 
 const ignored = (reason: string): string => `login_host was ignored: ${reason}`
 
-async function knownHost({ store }: Call, name: string): Promise<HostRecord> {
-  const host = await resolveHost(store, name)
+async function knownHost({ store }: Call, name: string): Promise<StoredHost> {
+  const host = await resolveStored(store, name)
   if (host) return host
   throw badRequest(`unknown host: ${name}`)
 }
