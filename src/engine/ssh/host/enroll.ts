@@ -18,10 +18,17 @@ import { hostsConfig } from './config-hosts.ts'
 import { hostFields, listsOf, parseHostKey } from './host-fields.ts'
 import { identityOf } from './identity.ts'
 import { joiningOf } from './join-token.ts'
-import { findHost, type HostRecord, hostName, hostWith, putHost, readHost } from './registry.ts'
+import {
+  findHost,
+  type HostRecord,
+  hostName,
+  hostWith,
+  putHost,
+  REQUESTS,
+  readHost,
+} from './registry.ts'
 import type { HostRequests } from './signed-request.ts'
 
-const REQUESTS = 'host-requests/'
 const MAX_HOST_KEYS = 8
 
 /** An enrolment that waits for an operator: what the host that is there already would become. */
@@ -61,9 +68,9 @@ async function enroll(
   if (!(await hostsConfig(config)).hostScope) {
     throw badRequest('the mount takes no hosts: write host_scope=true to config/hosts')
   }
-  const signer = requests.newcomer(call)
-  const hostKeys = provenKeys(values, signer)
+  // First the token: whoever has none must not fill the memory of requests that were seen.
   const joining = await joiningOf(call, values.join_token, values.name)
+  const hostKeys = provenKeys(values, requests.newcomer(call))
   const { addresses = [] } = listsOf({ addresses: values.addresses }, call.given)
   const lines = hostKeys.map((key) => encodeAuthorizedKey(key.blob))
   const { id, record, joinToken, spent } = joining

@@ -107,8 +107,10 @@ async function update(call: Call<typeof fields>): Promise<Outcome> {
   if (given.has('state') && (!wanted || wanted === 'pending')) {
     throw badRequest('state is active or disabled')
   }
-  const isUnapproved = stored?.host.state === 'pending' && wanted === 'active'
-  if (isUnapproved) throw badRequest(`the host waits for approval: write to hosts/${id}/approve`)
+  // Not disabled either: from there it would be one more write to let it in unseen.
+  if (stored?.host.state === 'pending' && wanted) {
+    throw badRequest(`the host waits for approval: write to hosts/${id}/approve, or delete it`)
+  }
   const host: HostRecord = {
     ...(stored?.host ?? { ...NO_LISTS, id, state: 'active', createdAt: now }),
     ...listsOf(call.fields, given),

@@ -20,6 +20,7 @@ const PREFIX = 'hj.'
 const SECRET_CHARACTERS = 32
 const ID_CHARACTERS = 12
 const MAX_USES = 10_000
+const MAX_STARS = 3
 const MAX_TTL_SECONDS = 30 * 86_400
 const HOUR_SECONDS = 3600
 
@@ -147,6 +148,10 @@ async function make(call: Call<typeof fields>): Promise<Outcome> {
   if (ttl > MAX_TTL_SECONDS) throw badRequest('ttl is at most 30 days')
   if (namePattern !== '' && !isGroup(namePattern.replaceAll('*', 'a'))) {
     throw badRequest('name_pattern: small letters, digits, dots, hyphens and *')
+  }
+  // Each more could multiply the ways that a long name is tried in.
+  if (namePattern.split('*').length > MAX_STARS + 1) {
+    throw badRequest(`name_pattern has ${MAX_STARS} stars at most`)
   }
   if (uses > 1 && namePattern !== '' && !namePattern.includes('*')) {
     throw badRequest('name_pattern has no *: it is for one host, so that uses has to be 1')
