@@ -1,7 +1,7 @@
 /**
  * `node bench/hosts.ts [sign] [krl] [poll] [--seconds N] [--rounds N] [--hosts N]`: what hosts cost a fresh server of the built
  * package. `sign`: scoped and plain signatures with a record, and plain ones without, in turn. `krl`: the list of 100,000
- * serials from its chunks. `poll`: hosts that each wait for the next KRL and fetch their bundle every minute.
+ * serials from its chunks. `poll`: hosts that each wait for the next KRL all the time, and fetch their bundle now and then.
  */
 import { execFileSync } from 'node:child_process'
 import path from 'node:path'
