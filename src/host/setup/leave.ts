@@ -12,8 +12,10 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { removeFile, writeFileAtomically } from '../atomic-file.ts'
 import { hostPaths } from '../paths.ts'
+import { readIfThere } from '../service/bundle.ts'
 import { generalSettings } from '../sshd/effective.ts'
 import { assertSyntax } from './assert.ts'
+import { CONFIG_HEADER, stopService } from './join.ts'
 import { reloadAndSettle, undoJournal } from './journal.ts'
 import { withoutTopLines } from './placement.ts'
 
@@ -29,6 +31,7 @@ export async function leaveHost(say: (line: string) => void): Promise<boolean> {
   const places = [hostPaths.dropIn, hostPaths.sshFolder, hostPaths.stateFolder]
   if (rest === text && !places.some((place) => existsSync(place))) return false
   await assertRest(rest)
+  stopService()
   const pidFile = (await generalSettings(config)).get('pidfile')?.[0] ?? hostPaths.sshdPid
   if (rest !== text) writeFileAtomically(config, rest, statSync(config).mode & 0o7777)
   if (existsSync(hostPaths.dropIn)) removeFile(hostPaths.dropIn)
@@ -39,6 +42,8 @@ export async function leaveHost(say: (line: string) => void): Promise<boolean> {
   for (const place of [hostPaths.sshFolder, hostPaths.stateFolder, hostPaths.runFolder]) {
     rmSync(place, { recursive: true, force: true })
   }
+  // One that a person wrote may be for one-time passwords.
+  if (readIfThere(hostPaths.config)?.startsWith(CONFIG_HEADER)) removeFile(hostPaths.config)
   say("Postern's files are gone")
   return true
 }

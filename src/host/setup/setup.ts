@@ -31,7 +31,6 @@ export interface SetupRequest extends LoginRequest {
   /** Lines of authorized_keys: the CAs to trust. */
   readonly userCas: readonly string[]
   readonly keepsAuthorizedKeys: boolean
-  readonly hostCertificates: readonly string[]
   /** Gets a line for each step that is done. */
   readonly say: (line: string) => void
 }
@@ -65,11 +64,11 @@ async function setUp(request: SetupRequest, selfTest: SelfTest): Promise<void> {
   if (cas.length === 0) throw new Error('there is no CA to trust')
   for (const line of cas) parseAuthorizedKey(line)
   const sshVersion = installedVersion()
-  const options = { ...request, sshVersion }
-  const wanted = sshdSettings(options)
-  const dropIn = sshdConfig(options)
   const config = realpathSync(hostPaths.sshdConfig)
   const before = readFileSync(config, 'utf8')
+  const options = { ...request, sshVersion, hostCertificates: keptCertificates(before) }
+  const wanted = sshdSettings(options)
+  const dropIn = sshdConfig(options)
   assertSyntax(config)
   const current = await generalSettings(config)
   assertNoOtherKrl(current)
@@ -80,14 +79,16 @@ async function setUp(request: SetupRequest, selfTest: SelfTest): Promise<void> {
 
   const top = topLines(dropIn, ownDirectives(directives, config), sshVersion)
   const isIncluded = top !== dropIn
+  const hasKrl = existsSync(hostPaths.revokedKeys)
   beginJournal({
     config: [config, ...(isIncluded ? [hostPaths.dropIn] : [])],
-    named: [hostPaths.revokedKeys, hostPaths.userCa],
+    // One that is there may be replaced by a newer one meanwhile.
+    named: [...(hasKrl ? [] : [hostPaths.revokedKeys]), hostPaths.userCa],
     folders: [hostPaths.dropInFolder, hostPaths.sshFolder],
     pidFile,
   })
   makeFolder(hostPaths.sshFolder)
-  if (!existsSync(hostPaths.revokedKeys)) writeFileAtomically(hostPaths.revokedKeys, '', 0o644)
+  if (!hasKrl) writeFileAtomically(hostPaths.revokedKeys, '', 0o644)
   const trusted = `${cas.join('\n')}\n`
   writeIfOther(hostPaths.userCa, trusted)
   say('the files that sshd is to read are there')
@@ -130,6 +131,13 @@ function ownDirectives(directives: readonly Directive[], config: string): Direct
   return directives
     .filter((directive) => directive.file === config && !isOurs(directive))
     .map((directive) => ({ ...directive, file: hostPaths.sshdConfig }))
+}
+
+/** Host certificates that the service has put there. */
+function keptCertificates(config: string): string[] {
+  const text = existsSync(hostPaths.dropIn) ? readFileSync(hostPaths.dropIn, 'utf8') : ''
+  const ours = config.slice(0, config.length - withoutTopLines(config).length) + text
+  return [...ours.matchAll(/^HostCertificate (.+)$/gm)].map(([, file = '']) => file)
 }
 
 /** Logins that will no longer be possible. */

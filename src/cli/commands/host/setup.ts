@@ -1,7 +1,12 @@
 /** `host setup` and `host leave`: this host takes certificates that are meant for it, and those alone; or no longer. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import path from 'node:path'
+import { lookUpVariable } from '../../../client/environment.ts'
 import { isObject, type JsonObject, textAt } from '../../../client/json.ts'
 import { envelopeOf, texts } from '../../../client/reply.ts'
+import { hostPaths } from '../../../host/paths.ts'
+import { type Joined, joinServer } from '../../../host/setup/join.ts'
 import { leaveHost } from '../../../host/setup/leave.ts'
 import { type SetupRequest, setUpHost } from '../../../host/setup/setup.ts'
 import type { Command } from '../../declaration/command.ts'
@@ -15,7 +20,23 @@ type Scope = Pick<SetupRequest, 'hostId' | 'groups' | 'tags' | 'userCas'>
 export const hostSetup: Command = {
   args: [],
   flags: [
-    { name: 'id', kind: 'text', value: 'id', help: "The host's id at the server." },
+    {
+      name: 'id',
+      kind: 'text',
+      value: 'id',
+      help: "The host's id at the server; with -join-token the one it would like, its own name when absent.",
+    },
+    {
+      name: 'join-token',
+      kind: 'text',
+      value: '-',
+      help: 'Enrols the host with the token on standard input, for postern-host service.',
+    },
+    {
+      name: 'replace',
+      kind: 'bool',
+      help: 'Forgets the server at which the host was enrolled before.',
+    },
     {
       name: 'groups',
       kind: 'text',
@@ -62,16 +83,17 @@ export const hostSetup: Command = {
   async run(session) {
     const { input } = session
     assertRoot()
-    const scope = await scopeOf(session)
+    const joined = await joinedOf(session)
+    const scope = joined ? scopeOfBundle(joined.bundle) : await scopeOf(session)
     const role = input.text('role')
     await setUpHost({
       ...scope,
       keepsAuthorizedKeys: input.bool('keep-authorized-keys') === true,
-      hostCertificates: [],
       account: input.text('account'),
       ...(role === undefined ? {} : { certify: certifier(session, role, scope.hostId) }),
       say: (line) => say(session, line),
     })
+    await joined?.finish()
     say(session, `Success! This host is ${scope.hostId}.`)
     return 0
   },
@@ -94,16 +116,41 @@ function assertRoot(): void {
   if (process.getuid?.() !== 0) throw new Failure('postern: only root can set up sshd')
 }
 
+/** Undefined for a host that is to have no agent. */
+async function joinedOf(session: Session): Promise<Joined | undefined> {
+  const { input, client, terminal } = session
+  const token = input.text('join-token')
+  if (token === undefined && (input.text('id') !== undefined || !existsSync(hostPaths.state)))
+    return undefined
+  if (token !== undefined && token !== '-') {
+    throw usageFailure('-join-token=- takes the token from standard input, where nobody sees it')
+  }
+  const caFile = input.text('ca-cert') ?? lookUpVariable(terminal.environment, 'CACERT')?.value
+  return await joinServer({
+    address: client.base,
+    mount: mountOf(session),
+    caFile: caFile && path.resolve(caFile),
+    joinToken: token && (await terminal.readInput()).trim(),
+    name: input.text('id') ?? hostname(),
+    replaces: input.bool('replace') === true,
+    say: (line) => say(session, line),
+  })
+}
+
+function scopeOfBundle({ hostId, groups, tags, userCas }: Joined['bundle']): Scope {
+  return { hostId, groups, tags: tags.map(tagOf), userCas }
+}
+
 async function scopeOf(session: Session): Promise<Scope> {
   const { input, client, token } = session
   const hostId = input.text('id')
   if (hostId === undefined) throw usageFailure('-id is missing: which host is this?')
-  const path = hostPath(session, hostId)
+  const place = hostPath(session, hostId)
   const caFile = input.text('ca-file')
   const groups = input.text('groups')
   const tags = input.text('tags')
   const isAsked = caFile === undefined && groups === undefined && tags === undefined && token
-  const record = isAsked ? await recordOf(session, path) : undefined
+  const record = isAsked ? await recordOf(session, place) : undefined
   if (caFile === undefined && client.base.startsWith('http:')) {
     warn(
       session,
@@ -119,13 +166,13 @@ async function scopeOf(session: Session): Promise<Scope> {
   }
 }
 
-async function recordOf(session: Session, path: string): Promise<JsonObject> {
-  const reply = await session.askMaybe('reading the host', 'GET', path)
+async function recordOf(session: Session, place: string): Promise<JsonObject> {
+  const reply = await session.askMaybe('reading the host', 'GET', place)
   const data = reply && envelopeOf(reply)?.data
   if (data) return data
-  throw new Failure(`postern: the server knows no such host: ${path}`, {
+  throw new Failure(`postern: the server knows no such host: ${place}`, {
     status: 2,
-    hint: `postern write ${path} makes it`,
+    hint: `postern write -f ${place} makes it`,
   })
 }
 

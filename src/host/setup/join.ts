@@ -1,0 +1,108 @@
+/** Level 1 of set-up: this host is enrolled at the server, and learns from its signed bundle what it is (protocols 5.4, 5.6). */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import type { BundleStatement } from '../../ssh/host/statement.ts'
+import { writeFileAtomically } from '../atomic-file.ts'
+import { type HostConfig, parseHostConfig } from '../config.ts'
+import { enrolHost } from '../enroll.ts'
+import { hostPaths } from '../paths.ts'
+import { Server } from '../server.ts'
+import { fetchBundle, stateAfter } from '../service/bundle.ts'
+import { runService } from '../service/service.ts'
+import { readHostKeys } from '../signed-request.ts'
+import { readHostState, writeHostState } from '../state.ts'
+
+const UNIT = 'postern-host.service'
+
+/** By its first line, leaving knows that the file is no person's. */
+export const CONFIG_HEADER = '# Made by postern host setup.'
+
+export interface JoinRequest {
+  /** Where the server is; used where there is no config yet. */
+  readonly address: string
+  readonly mount: string
+  readonly caFile: string | undefined
+  /** Without it the host has to be enrolled already. */
+  readonly joinToken: string | undefined
+  /** The id that the host would like to have. */
+  readonly name: string
+  readonly replaces: boolean
+  readonly say: (line: string) => void
+}
+
+export interface Joined {
+  readonly bundle: BundleStatement
+  /** To be called once sshd is set up: fetches what else there is, and starts the service. */
+  readonly finish: () => Promise<void>
+}
+
+/** Throws when the server refuses, or an operator has to approve first: then this is to be called again. */
+export async function joinServer(request: JoinRequest): Promise<Joined> {
+  const { joinToken, name, replaces, say } = request
+  const config = readOrMakeConfig(request)
+  if (joinToken !== undefined) {
+    const { state, isPending, serverFingerprint, isServerKnown } = await enrolHost({
+      config,
+      joinToken,
+      name,
+      replaces,
+    })
+    say(`enrolled as ${state.hostId} at ${state.issuer}`)
+    if (!isServerKnown) {
+      say(
+        `the server's key is ${serverFingerprint}: compare it with postern read ${state.mount}/identity`,
+      )
+    }
+    if (isPending) {
+      const approve = `postern write -f ${state.mount}/hosts/${state.hostId}/approve`
+      throw new Error(
+        `an operator has to approve this host: ${approve}; then run postern host setup again`,
+      )
+    }
+  }
+  const state = readHostState()
+  if (!state) throw new Error('this host is not enrolled: -join-token=- takes a token for that')
+  const [key] = readHostKeys()
+  const server = new Server(config)
+  try {
+    const bundle = await fetchBundle(server, state, key, Date.now())
+    writeHostState(stateAfter(state, bundle))
+    return { bundle, finish: () => finish(config, say) }
+  } finally {
+    server.close()
+  }
+}
+
+function readOrMakeConfig({ address, mount, caFile }: JoinRequest): HostConfig {
+  if (!existsSync(hostPaths.config)) {
+    const values = { vault_addr: address, ssh_mount_point: mount, ca_cert: caFile }
+    const lines = Object.entries(values).flatMap(([key, value]) =>
+      value === undefined ? [] : [`${key} = ${JSON.stringify(value)}\n`],
+    )
+    mkdirSync(path.dirname(hostPaths.config), { recursive: true, mode: 0o755 })
+    writeFileAtomically(hostPaths.config, `${CONFIG_HEADER}\n${lines.join('')}`, 0o644)
+  }
+  return parseHostConfig(readFileSync(hostPaths.config, 'utf8'), address.startsWith('http:'))
+}
+
+async function finish(config: HostConfig, say: JoinRequest['say']): Promise<void> {
+  const { signal } = new AbortController()
+  try {
+    await runService({ config, signal, say: (line) => say(`this host ${line}`), once: true })
+  } catch {
+    // Each has been told. sshd lets in whom it should: the rest comes with the service.
+    say('postern-host service will try that again')
+  }
+  const hasUnit = spawnSync('systemctl', ['cat', UNIT]).status === 0
+  if (hasUnit && spawnSync('systemctl', ['enable', '--now', UNIT]).status === 0) {
+    say(`${UNIT} keeps it so`)
+  } else {
+    say('postern-host service has to run from now on: it brings revocations to this host')
+  }
+}
+
+/** It would put the files back that leaving removes. */
+export function stopService(): void {
+  spawnSync('systemctl', ['disable', '--now', UNIT])
+}
