@@ -9,6 +9,7 @@ import { hexFingerprint } from '../../../ssh/key/fingerprint.ts'
 import type { PublicKey } from '../../../ssh/key/public-key.ts'
 import { signingKey } from '../../../ssh/signature.ts'
 import { recordCertificate } from '../inventory/inventory.ts'
+import type { CertificateScope } from '../inventory/record.ts'
 import { newSerial } from '../inventory/serial.ts'
 import { findRole } from '../role/role.ts'
 import type { FieldOf } from '../role/role-fields.ts'
@@ -36,9 +37,9 @@ export async function signingFor(call: Call, { role, accounts, scope }: Terms): 
   return { entry, issuer: await issuerOf(call.config, entry), principals }
 }
 
-/** Signs a certificate for `subject` and shows it. */
+/** Signs a certificate for `subject`, records it and shows it: the engine signs certificates here and nowhere else. */
 export async function certify(call: Call, terms: Terms, subject: PublicKey): Promise<Outcome> {
-  const { role, roleName, warnings, accounts: _, scope, ...fields } = terms
+  const { role, roleName, warnings, accounts: _, scope, ownHost, conditions, ...fields } = terms
   const { entry, issuer, principals } = await signingFor(call, terms)
   const serial = newSerial(call.now)
   const values = {
@@ -62,8 +63,10 @@ export async function certify(call: Call, terms: Terms, subject: PublicKey): Pro
     }),
   )
   const signed = { ...fields, serial, issuerId: entry.id, keyId, role: roleName, subject }
+  const hosts = scope ?? (ownHost === undefined ? undefined : onlyHost(ownHost))
+  const recorded = !role.noStore && recordCertificate(call, { ...signed, principals, scope: hosts })
   return {
-    ...(!role.noStore && recordCertificate(call, { ...signed, principals, scope })),
+    ...(recorded && { ...recorded, conditions: [...conditions, ...(recorded.conditions ?? [])] }),
     data: {
       issuer_id: entry.id,
       serial_number: serial.toString(16),
@@ -71,6 +74,11 @@ export async function certify(call: Call, terms: Terms, subject: PublicKey): Pro
     },
     ...(warnings.length > 0 && { warnings }),
   }
+}
+
+/** As the inventory finds a host's own certificate: by the host. */
+function onlyHost(id: string): CertificateScope {
+  return { hosts: [id], groups: [], tags: [] }
 }
 
 /** PROTOCOL.certkeys leaves the length open; OpenSSH makes 32. */

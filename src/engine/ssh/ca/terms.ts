@@ -5,6 +5,7 @@
 import { badRequest } from '../../../errors.ts'
 import type { Call, MountPoint } from '../../../mount/call.ts'
 import type { CertificateFields, CertificateType } from '../../../ssh/certificate/certificate.ts'
+import type { Condition } from '../../../storage/store.ts'
 import type { CertificateScope } from '../inventory/record.ts'
 import { decidePrincipals, splitNames } from '../principals.ts'
 import type { Role } from '../role/role.ts'
@@ -61,6 +62,10 @@ export interface Terms
   readonly accounts: readonly string[]
   /** For a certificate that is for these hosts alone: a scoped issuer signs it, and composes its principals. */
   readonly scope?: CertificateScope
+  /** Id of the host whose own key this is for. */
+  readonly ownHost?: string
+  /** That what the terms rest on has not changed; for the commit. */
+  readonly conditions: readonly Condition[]
   /** As asked for; empty where the role's format decides. */
   readonly keyId: string
   readonly warnings: readonly string[]
@@ -90,7 +95,7 @@ export async function termsFor(
   const ttlSeconds = ttlFor(call, role, call.mount)
   const criticalOptions = criticalOptionsFor(role, fields.critical_options)
   const { extensions, warnings } = extensionsFor(role, fields.extensions, identity)
-  const { scope, warnings: scopeWarnings } = await scopeOf(call, role.scope, type, accounts)
+  const target = await scopeOf(call, role.scope, type, accounts)
   const now = Math.floor(call.now / 1000)
   return {
     role,
@@ -98,12 +103,13 @@ export async function termsFor(
     type,
     keyId: fields.key_id,
     accounts,
-    ...(scope && { scope }),
+    ...(target.scope && { scope: target.scope }),
+    conditions: target.conditions,
     validAfter: BigInt(Math.max(0, now - role.notBeforeSeconds)),
     validBefore: BigInt(now + ttlSeconds),
     criticalOptions,
     extensions,
-    warnings: [...warnings, ...scopeWarnings],
+    warnings: [...warnings, ...target.warnings],
   }
 }
 

@@ -6,22 +6,18 @@ import { createHash } from 'node:crypto'
 import { badRequest, PosternError, SshFormatError } from '../../../errors.ts'
 import type { Call, Outcome } from '../../../mount/call.ts'
 import { declarePath, type MountViews, type Path } from '../../../mount/path.ts'
-import { pooledBytes } from '../../../random.ts'
-import { signCertificate } from '../../../ssh/certificate/certificate.ts'
 import {
   type BundleStatement,
   issuerName,
   STATEMENT_SECONDS,
   signStatement,
 } from '../../../ssh/host/statement.ts'
-import { encodeAuthorizedKey, parseAuthorizedKey } from '../../../ssh/key/authorized-keys.ts'
+import { parseAuthorizedKey } from '../../../ssh/key/authorized-keys.ts'
 import { isSameKey, type PublicKey } from '../../../ssh/key/public-key.ts'
-import { signingKey } from '../../../ssh/signature.ts'
 import { decodeRecord, encodeRecord, type StoreView } from '../../../storage/view.ts'
-import { issuerIndex, issuerOf, signingIssuer } from '../ca/issuers.ts'
-import { recordCertificate } from '../inventory/inventory.ts'
+import { certify } from '../ca/sign.ts'
+import type { Terms } from '../ca/terms.ts'
 import { krlVersion } from '../inventory/krl-store.ts'
-import { newSerial } from '../inventory/serial.ts'
 import { scopedKeyLines } from '../scope/scoped-issuer.ts'
 import { hostsConfig, signsHosts } from './config-hosts.ts'
 import { seen } from './host-state.ts'
@@ -32,7 +28,6 @@ import type { HostRequests } from './signed-request.ts'
 const BUNDLES = 'host-bundles/'
 /** No version is below it: written after a restore, when hosts may have seen versions that the store has not. */
 const FLOOR = 'host-bundle-floor'
-const NONCE_BYTES = 32
 /** A host whose clock is behind takes its certificate all the same. */
 const BACKDATED_SECONDS = 300
 
@@ -102,6 +97,9 @@ export async function raiseBundleFloor({ store, now }: MountViews): Promise<void
   await store.commit([store.put(FLOOR, encodeRecord(Math.floor(now / 1000) + 1))], [])
 }
 
+/** What a role would say: there is none that a host's certificate depends on. */
+const HOST_ROLE = { algorithmSigner: 'default', keyIdFormat: '', allowEmptyPrincipals: false }
+
 const certificateFields = {
   public_key: { type: 'string', description: 'The host key to certify, one of its enrolled ones.' },
 } as const
@@ -112,41 +110,30 @@ async function certificate(
   requests: HostRequests,
 ): Promise<Outcome> {
   const host = await requests.hostOf(call)
-  const { config, store, now } = call
+  const { config, now } = call
   const subject = ownKey(host, call.fields.public_key)
   if (host.certificateNames.length === 0) {
     throw badRequest(`host ${host.id} has no certificate_names: an operator sets them`)
   }
   const { hostIssuerRef, certificateSeconds } = await hostsConfig(config)
-  const entry = signingIssuer(await issuerIndex(config), hostIssuerRef, 'bare')
-  const serial = newSerial(now)
   const seconds = Math.floor(now / 1000)
-  const certified = {
-    serial,
-    keyId: `host-${host.id}`,
+  const validBefore = seconds + certificateSeconds
+  const terms: Terms = {
+    role: { ...HOST_ROLE, issuerRef: hostIssuerRef },
+    roleName: '',
     type: 'host',
-    principals: host.certificateNames,
-    subject,
+    keyId: `host-${host.id}`,
+    accounts: host.certificateNames,
+    ownHost: host.id,
     validAfter: BigInt(seconds - BACKDATED_SECONDS),
-    validBefore: BigInt(seconds + certificateSeconds),
-  } as const
-  const blob = await signCertificate(signingKey(await issuerOf(config, entry)), {
-    ...certified,
-    nonce: pooledBytes(NONCE_BYTES),
+    validBefore: BigInt(validBefore),
     criticalOptions: new Map(),
     extensions: new Map(),
-    allowEmptyPrincipals: false,
-  })
-  const scope = { hosts: [host.id], groups: [], tags: [] }
-  return {
-    data: {
-      serial_number: serial.toString(16),
-      signed_key: `${encodeAuthorizedKey(blob)}\n`,
-      valid_before: Number(certified.validBefore),
-    },
-    ...recordCertificate(call, { ...certified, issuerId: entry.id, role: '', scope }),
-    issuedKeys: [store.key(`certs/${serial.toString(16).padStart(16, '0')}`)],
+    conditions: [],
+    warnings: [],
   }
+  const outcome = await certify(call, terms, subject)
+  return { ...outcome, data: { ...outcome.data, valid_before: validBefore } }
 }
 
 function ownKey(host: HostRecord, text: string): PublicKey {

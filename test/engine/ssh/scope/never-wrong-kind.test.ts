@@ -1,5 +1,7 @@
 /** Protocols 5.1: whatever a request says, a scoped issuer signs scoped names alone, and a bare one none. */
 import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import path from 'node:path'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { assertDone, assertRefused } from '../support.ts'
@@ -68,6 +70,14 @@ describe('protocols 5.1', () => {
     }
     await writeRole(ssh, { issuer_ref: 'scoped', allow_empty_principals: true, default_user: '' })
     assert.match((await sign(ssh)).error ?? '', /^issuer scoped of the role is a scoped one/)
+  })
+
+  test('the engine signs certificates in one function', () => {
+    const engine = path.resolve(import.meta.dirname, '../../../../src/engine')
+    const signing = globSync('**/*.ts', { cwd: engine }).filter((file) =>
+      /\bsignCertificate\(/.test(readFileSync(path.join(engine, file), 'utf8')),
+    )
+    assert.deepEqual(signing, ['ssh/ca/sign.ts'])
   })
 
   test('no request of any role gets a certificate of the wrong kind', async () => {

@@ -201,6 +201,19 @@ describe('a host', () => {
     assertDone(await sign(ssh, { host: 'web-2' }))
   })
 
+  test('that is disabled while a certificate is signed gets none (protocols 1.4)', async () => {
+    const ssh = await mountScoped(ANY)
+    for (const target of [{ host: 'web-2' }, { login_host: '10.0.0.2' }, { host: 'db-1,web-2' }]) {
+      let reads = 0
+      ssh.stillAllowed = async () => {
+        if (reads++ === 0) assertDone(await ssh.write('hosts/web-2', { state: 'disabled' }))
+      }
+      assertRefused(await sign(ssh, target), 400, 'host web-2 is disabled')
+      assert.equal(reads, 1)
+      assertDone(await ssh.write('hosts/web-2', { state: 'active' }))
+    }
+  })
+
   test('with a list of accounts has no others', async () => {
     const ssh = await mountScoped({ ...ANY, allowed_users: '*' })
     assertRefused(
