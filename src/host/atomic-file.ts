@@ -19,8 +19,8 @@ export function writeFileAtomically(
   content: string | Uint8Array,
   mode: number,
 ): void {
-  const fresh = `${file}.postern-new`
-  rmSync(fresh, { force: true })
+  removeUnfinished(file)
+  const fresh = freshName(file)
   const descriptor = openSync(fresh, 'wx', mode)
   try {
     writeFileSync(descriptor, content)
@@ -36,9 +36,18 @@ export function writeFileAtomically(
 
 /** Removes a file for good; one that is not there is fine. */
 export function removeFile(file: string): void {
-  rmSync(`${file}.postern-new`, { force: true })
+  removeUnfinished(file)
   rmSync(file, { force: true })
   syncFolder(path.dirname(file))
+}
+
+/** Removes what a process left that was killed while it wrote the file. */
+export function removeUnfinished(file: string): void {
+  rmSync(freshName(file), { force: true })
+}
+
+function freshName(file: string): string {
+  return `${file}.postern-new`
 }
 
 function syncFolder(folder: string): void {

@@ -1,5 +1,6 @@
 /** What tests of `postern host` share: the program in a box, a CA, and certificates of it. */
 import { execFileSync } from 'node:child_process'
+import { hash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -44,7 +45,7 @@ export function makeTestCa(): TestCa {
   }
 }
 
-/** All that a box has below these folders, by path. */
+/** The hashes of all files that a box has below these folders, by path. */
 export async function filesOf(
   box: Box,
   ...folders: readonly string[]
@@ -52,6 +53,6 @@ export async function filesOf(
   const list = await box.shell(`find ${folders.join(' ')} -type f 2>/dev/null | sort; true`)
   const files = list.trim().split('\n')
   return new Map(
-    files.map((file) => [file, readFileSync(path.join(box.root, file)).toString('base64')]),
+    files.map((file) => [file, hash('sha256', readFileSync(path.join(box.root, file)))]),
   )
 }

@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs'
 import path from 'node:path'
-import { removeFile, writeFileAtomically } from '../atomic-file.ts'
+import { removeFile, removeUnfinished, writeFileAtomically } from '../atomic-file.ts'
 import { hostPaths } from '../paths.ts'
 import { reloadSshd } from '../sshd/reload.ts'
 
@@ -68,10 +68,9 @@ export function undoJournal(): boolean {
   if (journal.pid !== process.pid && isSetup(journal.pid)) {
     throw new Error(`another set-up is at work: process ${journal.pid}`)
   }
-  if (journal.config.some(isChanged)) {
-    journal.config.forEach(restore)
-    reloadAndSettle(journal.pidFile)
-  }
+  const isOther = journal.config.some(isChanged)
+  journal.config.forEach(restore)
+  if (isOther) reloadAndSettle(journal.pidFile)
   journal.named.forEach(restore)
   for (const folder of journal.folders.toReversed()) {
     if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder)
@@ -101,6 +100,7 @@ function restore(saved: SavedFile): void {
   const { file, content, mode } = saved
   if (content !== undefined) {
     if (isChanged(saved)) writeFileAtomically(file, Buffer.from(content, 'base64'), mode)
+    else removeUnfinished(file)
   } else if (existsSync(path.dirname(file))) {
     removeFile(file)
   }
