@@ -3,8 +3,10 @@ import { Client } from '../client/client.ts'
 import type { JsonObject } from '../client/json.ts'
 import { envelopeOf, type Reply } from '../client/reply.ts'
 import { version } from '../client/version.ts'
+import type { PublicKey } from '../ssh/key/public-key.ts'
 import type { HostConfig } from './config.ts'
 import { type Signer, signRequest } from './signed-request.ts'
+import { type HostState, trustedKeys } from './state.ts'
 
 const MAX_REPLY_BYTES = 16 * 1024 * 1024
 const TIMEOUT_MS = 20_000
@@ -12,6 +14,7 @@ const TIMEOUT_MS = 20_000
 export class Server {
   readonly #client: Client
   readonly #mount: string
+  readonly #configuredKeys: readonly PublicKey[]
 
   constructor(config: HostConfig) {
     this.#client = new Client({
@@ -29,6 +32,7 @@ export class Server {
       },
     })
     this.#mount = config.mountPoint
+    this.#configuredKeys = config.serverKeys
   }
 
   /** What anybody may read; long polls say how long they may take. */
@@ -59,6 +63,12 @@ export class Server {
     return data
   }
 
+  /** One of which has to sign a statement: the config's, where an operator named some. */
+  signersFor(state: HostState): readonly PublicKey[] {
+    return this.#configuredKeys.length > 0 ? this.#configuredKeys : trustedKeys(state)
+  }
+
+  /** Ends requests that wait, too. */
   close(): void {
     this.#client.close()
   }

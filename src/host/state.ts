@@ -16,6 +16,12 @@ export interface Held {
   readonly notAfter: number
 }
 
+/** A KRL, by which bytes the statement meant it. */
+export interface HeldKrl extends Held {
+  /** In lower-case hex. */
+  readonly sha256: string
+}
+
 export interface HostState {
   readonly hostId: string
   readonly clusterId: string
@@ -27,7 +33,7 @@ export interface HostState {
   readonly serverKey: string
   readonly nextServerKey?: string
   readonly bundle?: Held
-  readonly krl?: Held
+  readonly krl?: HeldKrl
   /** The least version of the KRL that a bundle has named. */
   readonly leastKrlVersion?: number
 }
@@ -70,7 +76,8 @@ function parseState(value: unknown): HostState {
   const members = value as Members
   const next = members['next_server_key']
   const least = members['least_krl_version']
-  const [bundle, krl] = [heldAt(members, 'bundle'), heldAt(members, 'krl')]
+  const bundle = memberAt(members, 'bundle')
+  const krl = memberAt(members, 'krl')
   const state: HostState = {
     hostId: textAt(members, 'host_id'),
     clusterId: textAt(members, 'cluster_id'),
@@ -78,8 +85,8 @@ function parseState(value: unknown): HostState {
     issuer: textAt(members, 'issuer'),
     serverKey: textAt(members, 'server_key'),
     ...(next !== undefined && { nextServerKey: textAt(members, 'next_server_key') }),
-    ...(bundle && { bundle }),
-    ...(krl && { krl }),
+    ...(bundle && { bundle: parseHeld(bundle) }),
+    ...(krl && { krl: { ...parseHeld(krl), sha256: textAt(krl, 'sha256') } }),
     ...(least !== undefined && { leastKrlVersion: integerAt(members, 'least_krl_version') }),
   }
   trustedKeys(state)
@@ -95,7 +102,7 @@ function encodeState(state: HostState): Members {
     server_key: state.serverKey,
     next_server_key: state.nextServerKey,
     bundle: state.bundle && encodeHeld(state.bundle),
-    krl: state.krl && encodeHeld(state.krl),
+    krl: state.krl && { ...encodeHeld(state.krl), sha256: state.krl.sha256 },
     least_krl_version: state.leastKrlVersion,
   }
 }
@@ -104,14 +111,18 @@ function encodeHeld({ version, issuedAt, notAfter }: Held): Members {
   return { version, issued_at: issuedAt, not_after: notAfter }
 }
 
-function heldAt(members: Members, name: string): Held | undefined {
-  const held = members[name]
-  if (held === undefined) return undefined
-  if (typeof held !== 'object' || held === null) throw new TypeError(`${name} is no object`)
+function memberAt(members: Members, name: string): Members | undefined {
+  const member = members[name]
+  if (member === undefined) return undefined
+  if (typeof member === 'object' && member !== null) return member as Members
+  throw new TypeError(`${name} is no object`)
+}
+
+function parseHeld(held: Members): Held {
   return {
-    version: integerAt(held as Members, 'version'),
-    issuedAt: integerAt(held as Members, 'issued_at'),
-    notAfter: integerAt(held as Members, 'not_after'),
+    version: integerAt(held, 'version'),
+    issuedAt: integerAt(held, 'issued_at'),
+    notAfter: integerAt(held, 'not_after'),
   }
 }
 

@@ -1,12 +1,14 @@
 /** What the server says to this host alone (protocols 5.6): checked, then put where sshd reads it. */
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
 import { type BundleStatement, openStatement } from '../../ssh/host/statement.ts'
 import { parseAuthorizedKey } from '../../ssh/key/authorized-keys.ts'
+import { isSameKey } from '../../ssh/key/public-key.ts'
 import { writeFileAtomically } from '../atomic-file.ts'
 import { hostPaths } from '../paths.ts'
 import type { Server } from '../server.ts'
 import type { HostKey } from '../signed-request.ts'
-import { type HostState, trustedKeys } from '../state.ts'
+import type { HostState } from '../state.ts'
 import { signedOf } from './krl.ts'
 
 /** Asks for the bundle; throws for one that is not this host's, not signed by its server, expired, or older than the last. */
@@ -18,8 +20,9 @@ export async function fetchBundle(
 ): Promise<BundleStatement> {
   const { clusterId, hostId } = state
   const signed = signedOf(await server.ask({ key, clusterId, hostId }, 'GET', 'host/bundle'))
-  const keys = trustedKeys(state)
-  const { content, isExpired } = openStatement('bundle', signed, keys, Math.floor(now / 1000))
+  const keys = server.signersFor(state)
+  const opened = openStatement('bundle', signed, keys, Math.floor(now / 1000))
+  const { content, isExpired } = opened
   if (content.issuer !== state.issuer) {
     throw new Error(`the bundle is of ${content.issuer}, not of ${state.issuer}`)
   }
@@ -30,7 +33,13 @@ export async function fetchBundle(
     throw new Error(`the bundle has version ${content.version}, older than ${least}`)
   }
   if (content.userCas.length === 0) throw new Error('the bundle names no CA')
-  for (const line of [content.serverKey, ...content.userCas]) parseAuthorizedKey(line)
+  for (const line of [content.nextServerKey ?? [], ...content.userCas].flat()) {
+    parseAuthorizedKey(line)
+  }
+  // Another key comes in no other way than announced by the one before, and then signs itself.
+  if (!isSameKey(parseAuthorizedKey(content.serverKey), opened.key)) {
+    throw new Error('the bundle is signed by another key than the one that it names')
+  }
   return content
 }
 
@@ -54,6 +63,7 @@ export function writeUserCas(
 ): boolean {
   const text = `${userCas.join('\n')}\n`
   if (readIfThere(file) === text) return false
+  mkdirSync(path.dirname(file), { recursive: true, mode: 0o755 })
   writeFileAtomically(file, text, 0o644)
   return true
 }

@@ -1,21 +1,30 @@
 /**
  * Keeps the drop-in as the bundle says: the host's groups and tags, and its host certificate. sshd tries the new
- * configuration before it becomes the real one, and reads it then.
+ * configuration before it becomes the real one, and once more before it has to read it.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseSshVersion, sshdConfig } from '../../ssh/host/drop-in.ts'
 import type { BundleStatement } from '../../ssh/host/statement.ts'
-import { writeFileAtomically } from '../atomic-file.ts'
+import { removeFile, writeFileAtomically } from '../atomic-file.ts'
 import { hostPaths } from '../paths.ts'
+import { assertSyntax } from '../setup/assert.ts'
 import { withoutTopLines, withTopLines } from '../setup/placement.ts'
 import { generalSettings } from '../sshd/effective.ts'
 import { reloadSshd } from '../sshd/reload.ts'
 import { readIfThere } from './bundle.ts'
 
-/** True when sshd has been given another drop-in. A host that was never set up is left alone. */
+/** True when the drop-in is another now. A host that was never set up is left alone. */
 export async function refreshDropIn(
   bundle: BundleStatement,
   hostCertificates: readonly string[],
@@ -39,14 +48,27 @@ export async function refreshDropIn(
   if (after === present) return false
   assertTaken(text + withoutTopLines(main))
   const place = onTop ? config : hostPaths.dropIn
+  beforeChange()
   writeFileAtomically(place, after, onTop ? statSync(config).mode & 0o7777 : 0o644)
-  await reload()
   return true
 }
 
-export async function reload(): Promise<void> {
+/** There while something has changed that sshd reads at its start alone: a service that was killed does the rest later. */
+const RELOAD_DUE = path.join(hostPaths.stateFolder, 'reload-due')
+
+/** To be called before such a change. */
+export function beforeChange(): void {
+  writeFileAtomically(RELOAD_DUE, '', 0o600)
+}
+
+/** Has sshd read what has changed; it would end if it could not. True when there was something. */
+export async function reloadIfDue(): Promise<boolean> {
+  if (!existsSync(RELOAD_DUE)) return false
+  assertSyntax(hostPaths.sshdConfig)
   const settings = await generalSettings(hostPaths.sshdConfig)
   reloadSshd(settings.get('pidfile')?.[0] ?? hostPaths.sshdPid)
+  removeFile(RELOAD_DUE)
+  return true
 }
 
 /** Throws when sshd would refuse the configuration. */
@@ -55,10 +77,7 @@ function assertTaken(config: string): void {
   try {
     const candidate = path.join(folder, 'sshd_config')
     writeFileSync(candidate, config)
-    const { status, stderr } = spawnSync(hostPaths.sshd, ['-t', '-f', candidate], {
-      encoding: 'utf8',
-    })
-    if (status !== 0) throw new Error(`sshd refuses the new configuration: ${stderr.trim()}`)
+    assertSyntax(candidate)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

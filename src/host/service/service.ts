@@ -3,13 +3,15 @@
  * goes on with what it has while the server is away.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { HostConfig } from '../config.ts'
 import { Server } from '../server.ts'
+import { undoJournal } from '../setup/journal.ts'
 import { readHostKeys } from '../signed-request.ts'
 import { type HostState, readHostState, writeHostState } from '../state.ts'
 import { fetchBundle, stateAfter, writeUserCas } from './bundle.ts'
 import { renewCertificates } from './certificate.ts'
-import { refreshDropIn, reload } from './drop-in.ts'
+import { refreshDropIn, reloadIfDue } from './drop-in.ts'
 import { refreshKrl } from './krl.ts'
 import { statusOf, writeStatus } from './status.ts'
 
@@ -49,14 +51,14 @@ class Service {
 
   constructor(options: ServiceOptions) {
     this.#options = options
-    const state = readHostState()
-    if (!state)
-      throw new Error('this host is not enrolled: postern-host enroll, or postern host setup')
+    const state = readState()
     if (state.mount !== options.config.mountPoint) {
       throw new Error(`the host is enrolled at the mount ${state.mount}: see ssh_mount_point`)
     }
     this.#state = state
     this.#server = new Server(options.config)
+    // The long poll would go on for a minute.
+    options.signal.addEventListener('abort', () => this.#server.close(), { once: true })
   }
 
   async run(): Promise<void> {
@@ -94,6 +96,8 @@ class Service {
   async #try(what: string, work: () => Promise<void>): Promise<boolean> {
     let failure: string | undefined
     try {
+      // Another process may have enrolled the host anew.
+      this.#state = readState()
       await work()
       this.#lastContact = Date.now()
     } catch (error) {
@@ -119,30 +123,46 @@ class Service {
     const { say } = this.#options
     const keys = readHostKeys()
     const bundle = await fetchBundle(this.#server, this.#state, keys[0], Date.now())
-    if (writeUserCas(bundle)) say(`trusts ${bundle.userCas.length} CA(s) for users`)
-    const isNew = bundle.version !== this.#state.bundle?.version
+    // A set-up tries things out with the files that are written here.
+    if (undoJournal()) say('has undone a set-up that was cut off')
+    const { bundle: before, serverKey } = this.#state
     this.#keep(stateAfter(this.#state, bundle))
-    if (isNew) say(`has bundle ${bundle.version}`)
-    const { files, haveChanged } = await renewCertificates(this.#server, this.#state, keys, {
+    if (bundle.version !== before?.version) say(`has bundle ${bundle.version}`)
+    if (bundle.serverKey !== serverKey) say("knows the server's new key")
+    if (writeUserCas(bundle)) say(`trusts ${bundle.userCas.length} CA(s) for users`)
+    const { files, renewed, failure } = await renewCertificates(this.#server, this.#state, keys, {
       isOffered: bundle.hostCertificates,
       now: Date.now(),
     })
-    if (haveChanged) say('has new host certificates')
+    if (renewed > 0) say(`has ${renewed} new host certificate(s)`)
     if (await refreshDropIn(bundle, files)) say("has changed sshd's configuration")
-    else if (haveChanged) await reload()
+    await reloadIfDue()
+    if (failure) throw failure
   }
 
   async #krl(waits: boolean): Promise<void> {
-    const before = this.#state.krl?.version
-    const { krl } = await refreshKrl(this.#server, this.#state, { waits, now: Date.now })
-    if (krl === undefined) return
-    this.#keep({ ...this.#state, krl })
-    if (krl.version !== before) this.#options.say(`has KRL ${krl.version}`)
+    const isNew = await refreshKrl({
+      server: this.#server,
+      state: () => this.#state,
+      keep: (krl) => this.#keep({ ...this.#state, krl }),
+      waits,
+      now: Date.now,
+    })
+    if (isNew) this.#options.say(`has KRL ${this.#state.krl?.version}`)
   }
 
   #keep(state: HostState): void {
-    if (JSON.stringify(state) === JSON.stringify(this.#state)) return
+    if (isDeepStrictEqual(state, this.#state)) return
+    if (!isDeepStrictEqual(readState(), this.#state)) {
+      throw new Error('the host was enrolled anew meanwhile')
+    }
     writeHostState(state)
     this.#state = state
   }
+}
+
+function readState(): HostState {
+  const state = readHostState()
+  if (state) return state
+  throw new Error('this host is not enrolled: postern-host enroll, or postern host setup')
 }

@@ -27,10 +27,13 @@ interface HeldStatus {
 }
 
 /** The alarms: what is held is too old to be believed. */
-export function alarmsOf({ bundle, krl }: HostState, now: number): string[] {
+export function alarmsOf({ bundle, krl, leastKrlVersion }: HostState, now: number): string[] {
   const isOver = (held: Held | undefined) => held !== undefined && held.notAfter * 1000 <= now
   return [
     ...(krl === undefined ? ['no KRL was ever fetched: revoked certificates get in'] : []),
+    ...(krl && krl.version < (leastKrlVersion ?? 0)
+      ? ['there is a newer KRL than the server gives this host: certificates revoked since get in']
+      : []),
     ...(isOver(krl) ? ['the KRL is older than a day: certificates revoked since get in'] : []),
     ...(isOver(bundle) ? ['the bundle has expired: the server has not answered for a day'] : []),
   ]
