@@ -25,6 +25,8 @@ export const hostPaths = {
   stateFolder: '/var/lib/postern-host',
   state: '/var/lib/postern-host/state.json',
   spoolFolder: '/var/lib/postern-host/spool',
+  /** What PAM runs for each session; the service writes it. */
+  sessionHook: '/var/lib/postern-host/session-hook',
   /** Gone after a restart. */
   runFolder: '/run/postern',
   status: '/run/postern/status.json',

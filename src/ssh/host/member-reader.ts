@@ -19,10 +19,23 @@ export class MemberReader {
     } catch {
       throw new SshFormatError(`the ${name} is not JSON`)
     }
+    return MemberReader.ofValue(value, name)
+  }
+
+  /** Of a value that JSON.parse gave. */
+  static ofValue(value: unknown, name: string): MemberReader {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new SshFormatError(`the ${name} is not an object`)
     }
     return new MemberReader(new Map(Object.entries(value)), name)
+  }
+
+  has(member: string): boolean {
+    return this.#members.has(member)
+  }
+
+  member(member: string): unknown {
+    return this.#members.get(member)
   }
 
   text(member: string, form: RegExp = /^[^\0\r\n]+$/): string {
