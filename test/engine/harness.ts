@@ -47,6 +47,8 @@ export interface Sent {
   readonly headers?: Readonly<Record<string, string>>
   readonly bodyText?: string
   readonly caller?: Partial<Caller>
+  /** Requests are told apart by it; `r` by default. */
+  readonly requestId?: string
 }
 
 export const ALICE: Caller = {
@@ -214,7 +216,7 @@ export class Mounted {
     const { values, given } = coerceFields(match.path.fields, new Map([...data, ...match.names]))
     const [generation] = await this.#store.get([GENERATION_KEY])
     const call: Call = {
-      requestId: 'r',
+      requestId: sent.requestId ?? 'r',
       operation,
       path,
       fields: values,

@@ -78,6 +78,19 @@ suite('a signed answer of verify', () => {
     })
   }
 
+  test('protocols 5.5: is refused for a user who was not asked for, whatever it says of itself', async () => {
+    await assert.rejects(check({ username: 'root' }, { username: 'root' }), /another answer/)
+  })
+
+  test('protocols 5.5: is refused when this host knows another cluster or mount', async () => {
+    const signature = await signMessage(identity, VERIFY_NAMESPACE, verifyMessageBytes(signed))
+    for (const own of [{ clusterId: 'c-2' }, { mountPath: 'other' }]) {
+      const attempt = () =>
+        checkSignedAnswer({ ...trust, ...own }, asked, { ...data, signature }, now)
+      assert.throws(attempt, /another answer/)
+    }
+  })
+
   test('protocols 5.5: the order of the fields counts, and where one ends', async () => {
     await assert.rejects(check({ username: 'web', roleName: 'alice' }), /another answer/)
     await assert.rejects(check({ username: 'alice1', ip: '0.0.0.5' }), /another answer/)
