@@ -68,7 +68,9 @@ function fill(stage: string, { executable, version, licenses }: ArchiveOptions):
   mkdirSync(path.join(stage, 'usr/bin'), { recursive: true })
   cpSync(executable, path.join(stage, 'usr/bin/postern'))
   symlinkSync('postern', path.join(stage, 'usr/bin/postern-host'))
-  put('usr/lib/systemd/system/postern.service', packaging('postern.service'))
+  for (const unit of ['postern.service', 'postern-host.service']) {
+    put(`usr/lib/systemd/system/${unit}`, packaging(unit))
+  }
   put(CONFIG, packaging('debian/postern.hcl'), 0o640)
   put(LOGROTATE, packaging('debian/postern.logrotate'))
   put('usr/share/bash-completion/completions/postern', completion('bash'))

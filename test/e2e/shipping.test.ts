@@ -221,14 +221,17 @@ suite('the Debian package', () => {
     assert.equal(host, `postern-host ${version}\n`)
   })
 
-  test('enables a unit that systemd reads without a complaint', () => {
-    const wanted = '/etc/systemd/system/multi-user.target.wants/postern.service'
-    assert.ok(existsSync(wanted))
-    const unit = '/usr/lib/systemd/system/postern.service'
-    const { status, stderr } = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' })
-    const complaints = stderr.split('\n').filter((line) => line.includes('postern'))
-    assert.deepEqual(complaints, [])
-    assert.equal(status, 0, stderr)
+  test('brings units that systemd reads without a complaint, and enables that of the server', () => {
+    const wanted = '/etc/systemd/system/multi-user.target.wants/'
+    assert.ok(existsSync(`${wanted}postern.service`))
+    assert.equal(existsSync(`${wanted}postern-host.service`), false)
+    for (const name of ['postern', 'postern-host']) {
+      const unit = `/usr/lib/systemd/system/${name}.service`
+      const verified = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' })
+      const complaints = verified.stderr.split('\n').filter((line) => line.includes('postern'))
+      assert.deepEqual(complaints, [])
+      assert.equal(verified.status, 0, verified.stderr)
+    }
   })
 
   test('starts the service as its user, which serves, keeps its store and stops in order', async () => {
