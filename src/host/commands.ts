@@ -10,7 +10,8 @@ import { oneLine } from './log.ts'
 import { hostPaths } from './paths.ts'
 import { runService } from './service/service.ts'
 
-const USAGE = `usage: postern-host enroll [-config=FILE] [-join-token=FILE|-] [-name=NAME] [-replace] [-dev]
+const USAGE = `usage: postern-host enroll [-config=FILE] [-join-token=FILE|-] [-name=NAME]
+                           [-server-key=KEY|SHA256:…] [-replace] [-dev]
        postern-host service [-config=FILE] [-once] [-dev]
        postern-host status
 `
@@ -47,6 +48,7 @@ async function enrol(args: readonly string[]): Promise<number> {
     ...common,
     'join-token': { type: 'string', default: '-' },
     name: { type: 'string', default: hostname() },
+    'server-key': { type: 'string' },
     replace: { type: 'boolean', default: false },
   })
   const source = values['join-token'] === '-' ? 0 : values['join-token']
@@ -54,6 +56,7 @@ async function enrol(args: readonly string[]): Promise<number> {
     config: readConfig(values.config, values.dev),
     joinToken: readFileSync(source, 'utf8').trim(),
     name: values.name,
+    serverKey: values['server-key'],
     replaces: values.replace,
   })
   const { state, isPending, serverFingerprint, isServerKnown } = enrolled

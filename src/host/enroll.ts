@@ -21,6 +21,8 @@ export interface EnrolRequest {
   readonly joinToken: string
   /** Id that the host would like to have. */
   readonly name: string
+  /** The server's identity key: a line of authorized_keys, or its fingerprint. */
+  readonly serverKey?: string | undefined
   /** Forgets the server that the host knew before. */
   readonly replaces: boolean
 }
@@ -32,14 +34,14 @@ export interface Enrolled {
   /** CAs to trust, as lines of authorized_keys. */
   readonly userCas: readonly string[]
   readonly serverFingerprint: string
-  /** The config named the key: nobody has to compare the fingerprint. */
+  /** Its key was named, or known: nobody has to compare the fingerprint. */
   readonly isServerKnown: boolean
 }
 
 /** Throws where the server refuses, or is not the one that the config or an earlier enrolment names. */
 export async function enrolHost(request: EnrolRequest): Promise<Enrolled> {
-  const { config, joinToken, name, replaces } = request
-  const before = readHostState()
+  const { config, joinToken, name, replaces, serverKey } = request
+  const before = replaces ? undefined : readHostState()
   const keys = readHostKeys()
   const [first, ...others] = keys
   const message = hostProofMessage(joinToken, first.publicKey.blob)
@@ -60,15 +62,16 @@ export async function enrolHost(request: EnrolRequest): Promise<Enrolled> {
         proofs: await Promise.all(proofs),
       },
     )
-    const state = stateOf(data)
-    assertServer(config, replaces ? undefined : before, state)
+    const state = { ...versionsOf(before, data), ...stateOf(data) }
+    assertServer(config, before, state)
+    if (serverKey !== undefined) assertServerKey(serverKey, state)
     writeHostState(state)
     return {
       state,
       isPending: textAt(data, 'state') !== 'active',
       userCas: texts(data['user_cas']),
       serverFingerprint: fingerprint(parseAuthorizedKey(state.serverKey).blob),
-      isServerKnown: config.serverKeys.length > 0,
+      isServerKnown: (before ?? serverKey) !== undefined || config.serverKeys.length > 0,
     }
   } finally {
     server.close()
@@ -93,6 +96,25 @@ function stateOf(data: JsonObject): HostState {
     issuer: member('issuer'),
     serverKey: member('server_key'),
   }
+}
+
+/** At the same server versions go on not to go back. */
+function versionsOf(before: HostState | undefined, data: JsonObject): Partial<HostState> {
+  if (!before || before.issuer !== textAt(data, 'issuer')) return {}
+  const { krl, leastKrlVersion, bundle } = before
+  return {
+    ...(krl && { krl }),
+    ...(leastKrlVersion !== undefined && { leastKrlVersion }),
+    ...(bundle && before.hostId === textAt(data, 'host_id') && { bundle }),
+  }
+}
+
+function assertServerKey(wanted: string, { serverKey }: HostState): void {
+  const key = parseAuthorizedKey(serverKey)
+  const isKey = wanted.startsWith('SHA256:')
+    ? wanted === fingerprint(key.blob)
+    : isSameKey(parseAuthorizedKey(wanted), key)
+  if (!isKey) throw new Error(`the server has another key: ${fingerprint(key.blob)}`)
 }
 
 function assertServer(
