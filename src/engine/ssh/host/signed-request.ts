@@ -66,7 +66,10 @@ export class HostRequests {
     return signed.key
   }
 
-  #signed({ headers, operation, mount, path, bodyText }: Call, clusterId: string) {
+  #signed(call: Call, clusterId: string): SignedRequest | undefined {
+    const { headers, operation, mount, path, bodyText, data } = call
+    // Fields of a query or a form are in no body that could be signed.
+    if (bodyText === undefined && data.size > 0) return undefined
     const hostId = headers.get(hostHeaders.host) ?? ''
     const time = headers.get(hostHeaders.time) ?? ''
     const nonceText = headers.get(hostHeaders.nonce) ?? ''
@@ -87,7 +90,7 @@ export class HostRequests {
     })
     try {
       const key = verifyMessage(signature, { namespace: HOST_NAMESPACE, message })
-      return key && ({ hostId, unixSeconds, key } satisfies SignedRequest)
+      return key && { hostId, unixSeconds, key }
     } catch (error) {
       if (error instanceof SshFormatError) return undefined
       throw error

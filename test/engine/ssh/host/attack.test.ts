@@ -214,6 +214,16 @@ describe('a request that a host signed', () => {
     })
   }
 
+  test('protocols 5.4: is refused with fields that no signed body holds: a form or a query', async () => {
+    const ssh = await mountHosts()
+    const { headers } = await sign(ssh, victims, { path, body: '' })
+    assertRefused(await certificate(ssh, { headers: headers ?? {} }), 403, DENIED)
+    const asked = { path: '/v1/ssh/host/bundle', method: 'GET' } as const
+    const query = { headers: (await sign(ssh, victims, asked)).headers ?? {} }
+    assertRefused(await ssh.request('read', 'host/bundle', { host: 'web-2' }, query), 403, DENIED)
+    assertDone(await ssh.request('read', 'host/bundle', {}, query))
+  })
+
   test('protocols 5.4: is refused with a time that it was not signed for, and far from now with any', async () => {
     const ssh = await mountHosts()
     const now = Math.floor(ssh.now / 1000)
