@@ -108,6 +108,7 @@ export async function createServer(options: CreateServerOptions): Promise<Poster
         if (failures.length > 0) throw failures[0]
       },
       close: async () => {
+        core.endWaiting()
         await Promise.all(servers.map((server) => server.close(GRACE_MS)))
         await core.stop()
         await audit.close()

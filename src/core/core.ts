@@ -20,10 +20,12 @@ import { Seal } from '../seal/seal.ts'
 import type { Store } from '../storage/store.ts'
 import { createSysBackend } from '../sys/backend.ts'
 import type { AuditDeviceEntry } from '../sys/services.ts'
+import { tokenTree } from '../token/token-tree.ts'
 import { type AuditDevices, auditServices, openAuditDevices } from './audit/audit-table.ts'
 import { Background } from './background.ts'
 import { ConfigCache } from './config/config-cache.ts'
 import { firstRecords, newRootToken } from './first-records.ts'
+import { Housekeeping } from './housekeeping.ts'
 import { leaseEngines } from './lease/lease-engines.ts'
 import { finishRestore } from './lease/restore.ts'
 import { Revocation } from './lease/revocation.ts'
@@ -72,6 +74,9 @@ export class Core {
   readonly #ender: LeaseEnder
   readonly #expiration: Expiration
   readonly #background: Background
+  readonly #housekeeping: Housekeeping
+  /** Aborted when nobody is to be kept waiting any more. */
+  readonly #closing = new AbortController()
   readonly #pipeline: Pipeline
   readonly #missLimit: MissLimit
   readonly #remote = new Connections()
@@ -87,13 +92,14 @@ export class Core {
     const store = this.seal.barrier
     this.#cache = new ConfigCache(store)
     const { systemTtl } = options
-    const engines = { store, cache: this.#cache, backends: this.#backends, systemTtl }
+    const engines = { store, cache: this.#cache, backends: this.#backends, systemTtl, clock }
     const onFailure = (id: string, error: unknown) =>
       log.error({ err: error, lease: id }, 'a lease could not be ended; trying again')
     this.#engineOf = leaseEngines(engines)
     this.#ender = new LeaseEnder({ store, clock, engineOf: this.#engineOf, onFailure })
     this.#revocation = new Revocation({ ...engines, ender: this.#ender })
     this.#background = new Background(log)
+    this.#housekeeping = new Housekeeping(engines, log)
     this.#expiration = new Expiration({
       store,
       clock,
@@ -166,8 +172,20 @@ export class Core {
     await this.#ender.settled()
   }
 
+  /** What backends do each hour, now. */
+  keepHouse(): Promise<void> {
+    return this.#housekeeping.run()
+  }
+
+  /** Answers at once those who wait for something to happen: the server closes. */
+  endWaiting(): void {
+    this.#closing.abort()
+  }
+
   /** Cuts programs on hosts, waits for work behind answers, and keeps the count of sealed values. */
   async stop(): Promise<void> {
+    this.endWaiting()
+    this.#housekeeping.stop()
     this.#expiration.stop()
     this.#ender.stop()
     await this.#remote.close()
@@ -186,8 +204,15 @@ export class Core {
       devices: audit,
       configDevices: auditDevices,
     })
-    await finishRestore(store, this.#revocation, this.#options.log)
-    this.#background.start(() => this.#missLimit.summarize())
+    await finishRestore(store, this.#options.log, {
+      revocation: this.#revocation,
+      housekeeping: this.#housekeeping,
+    })
+    this.#housekeeping.start()
+    this.#background.start(() => {
+      this.#missLimit.summarize()
+      if (this.#housekeeping.takeDue()) this.#background.run(() => this.#housekeeping.run())
+    })
     this.#background.run(() => this.#revocation.resume())
     this.#ender.start()
     this.#expiration.start()
@@ -197,6 +222,7 @@ export class Core {
     this.#expiration.stop()
     this.#ender.stop()
     this.#background.stop()
+    this.#housekeeping.stop()
     this.#cache.clear()
     this.#options.audit.clear()
   }
@@ -290,6 +316,8 @@ export class Core {
         allowLoopback: options.isDev,
         remote: this.#remote,
         clock,
+        tokens: tokenTree(parts.store),
+        closing: this.#closing.signal,
         clusterId: () => this.seal.barrier.keyring.clusterId,
         log,
       }),

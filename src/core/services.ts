@@ -155,7 +155,7 @@ export function tokenServices(parts: Parts, revocation: Revocation): TokenServic
       const [entry] = await store.get([policyKey(name)])
       return entry !== undefined
     },
-    revokeToken: (tokenId) => revocation.revokeToken(tokenId),
-    revokeTokenAlone: (tokenId) => revocation.revokeTokenAlone(tokenId),
+    revokeToken: (tokenId, grants) => revocation.revokeToken(tokenId, grants),
+    revokeTokenAlone: (tokenId, grants) => revocation.revokeTokenAlone(tokenId, grants),
   }
 }

@@ -25,33 +25,46 @@ export interface TokenHoldings {
   /** Removes the token's cubbyhole. */
   removeCubbyhole(tokenId: string): Promise<void>
   /** Where all of that lies: prefixes of keys. Whoever adds one has the token's presence as condition. */
-  prefixes(tokenId: string): Promise<readonly string[]>
+  prefixes(tokenId: string, grants: EndedGrants): Promise<readonly string[]>
+  /** Ends what the token was given and no lease ends. `last` is committed with the last of it, and in any case. */
+  endGrants(tokenId: string, grants: EndedGrants, last: readonly Write[]): Promise<void>
   /** The writes that remove the token's own lease. */
   leaseRemoval(tokenId: string, record: TokenRecord): Write[]
 }
 
-/** A token on its way out, as `revoking/` holds it. */
+/** Of what tokens were given and no lease ends, what goes with them: certificates. */
+export type EndedGrants = 'none' | 'by default' | 'all'
+
+/** A token on its way out, as `revoking/` holds it: what a crash has left is done in the same way. */
 interface MarkedToken extends TokenRecord {
   /** Revoked alone: a crash must not make the revocation of a tree of it. */
   readonly sparesChildren?: true
+  readonly grants?: EndedGrants
 }
 
-/**
- * Revokes a token, its children, their leases and cubbyholes. An unknown id is a success; a token that does not end
- * by `dueBy` (milliseconds since the epoch) is spared.
- */
+export interface TokenEnd {
+  /** A token that does not end by then (milliseconds since the epoch) is spared. */
+  readonly dueBy?: number
+  readonly grants?: EndedGrants
+}
+
+/** Revokes a token, its children, their leases and cubbyholes. An unknown id is a success. */
 export async function revokeTokenTree(
   store: Store,
   holdings: TokenHoldings,
   tokenId: string,
-  dueBy: number = Number.POSITIVE_INFINITY,
+  { dueBy = Number.POSITIVE_INFINITY, grants = 'none' }: TokenEnd = {},
 ): Promise<void> {
-  if (await removeLeaf(store, holdings, tokenId, dueBy)) return
-  const marked: { id: string; record: TokenRecord }[] = []
+  if (await removeLeaf(store, holdings, tokenId, { dueBy, grants })) return
+  const marked: { id: string; record: MarkedToken }[] = []
   const waiting = [tokenId]
   for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
-    const record = await mark(store, id, id === tokenId ? { dueBy } : {})
-    if (!record) continue
+    const record = await mark(store, id, id === tokenId ? { dueBy, grants } : { grants })
+    if (!record) {
+      // What it was given may be there still, long after its own end.
+      if (id === tokenId && grants !== 'none') await holdings.endGrants(id, grants, [])
+      continue
+    }
     marked.push({ id, record })
     for await (const key of keysUnder(store, kinPrefix(id)))
       waiting.push(key.slice(kinPrefix(id).length))
@@ -64,8 +77,9 @@ export async function revokeTokenAlone(
   store: Store,
   holdings: TokenHoldings,
   tokenId: string,
+  grants: EndedGrants = 'none',
 ): Promise<void> {
-  const record = await mark(store, tokenId, { sparesChildren: true })
+  const record = await mark(store, tokenId, { sparesChildren: true, grants })
   if (!record) return
   for await (const key of keysUnder(store, kinPrefix(tokenId))) {
     await orphan(store, key, key.slice(kinPrefix(tokenId).length))
@@ -78,8 +92,10 @@ export async function resumeRevocations(store: Store, holdings: TokenHoldings): 
   for await (const key of keysUnder(store, REVOKING_PREFIX)) {
     const id = key.slice(REVOKING_PREFIX.length)
     const [entry] = await store.get([key])
-    const isAlone = entry && decodeRecord<MarkedToken>(entry.value).sparesChildren
-    await (isAlone ? revokeTokenAlone : revokeTokenTree)(store, holdings, id)
+    if (!entry) continue
+    const { sparesChildren, grants = 'none' } = decodeRecord<MarkedToken>(entry.value)
+    if (sparesChildren) await revokeTokenAlone(store, holdings, id, grants)
+    else await revokeTokenTree(store, holdings, id, { grants })
   }
 }
 
@@ -91,7 +107,7 @@ async function removeLeaf(
   store: Store,
   holdings: TokenHoldings,
   id: string,
-  dueBy: number,
+  { dueBy, grants }: Required<TokenEnd>,
 ): Promise<boolean> {
   const token = await readToken(store, id)
   if (!token || !isDue(token, dueBy)) return false
@@ -100,7 +116,7 @@ async function removeLeaf(
     [{ key: tokenKey(id) }, ...removalOf(holdings, id, record)],
     [
       { key: tokenKey(id), is: version },
-      ...[kinPrefix(id), ...(await holdings.prefixes(id))].map(isEmpty),
+      ...[kinPrefix(id), ...(await holdings.prefixes(id, grants))].map(isEmpty),
     ],
   )
   return result.committed
@@ -113,21 +129,31 @@ function isDue(token: TokenRecord, dueBy: number): boolean {
   return dueBy === Number.POSITIVE_INFINITY || isExpired(token, dueBy)
 }
 
-interface MarkOptions extends Pick<MarkedToken, 'sparesChildren'> {
+interface MarkOptions extends Pick<MarkedToken, 'sparesChildren' | 'grants'> {
   readonly dueBy?: number
 }
 
-/** Takes the token out of use. Undefined when there is no such token; again the record when it is marked already. */
+/**
+ * Takes the token out of use. Undefined when there is no such token; again the record when it is marked already, with
+ * the grants of whichever mark ends more.
+ */
 async function mark(
   store: Store,
   id: string,
   { dueBy = Number.POSITIVE_INFINITY, ...how }: MarkOptions = {},
-): Promise<TokenRecord | undefined> {
+): Promise<MarkedToken | undefined> {
   for (;;) {
     const token = await readToken(store, id)
     if (!token) {
       const [entry] = await store.get([revokingKey(id)])
-      return entry && decodeRecord<TokenRecord>(entry.value)
+      if (!entry) return undefined
+      const marked = decodeRecord<MarkedToken>(entry.value)
+      if (extent(how.grants) <= extent(marked.grants)) return marked
+      const value = encodeRecord({ ...marked, grants: how.grants })
+      const key = revokingKey(id)
+      const result = await store.commit([{ key, value }], [{ key, is: entry.version }])
+      if (result.committed) return { ...marked, ...(how.grants && { grants: how.grants }) }
+      continue
     }
     if (!isDue(token, dueBy)) return undefined
     const { id: _id, version, ...record } = token
@@ -135,8 +161,12 @@ async function mark(
       [{ key: tokenKey(id) }, { key: revokingKey(id), value: encodeRecord({ ...record, ...how }) }],
       [{ key: tokenKey(id), is: version }],
     )
-    if (result.committed) return record
+    if (result.committed) return { ...record, ...how }
   }
+}
+
+function extent(grants: EndedGrants = 'none'): number {
+  return ['none', 'by default', 'all'].indexOf(grants)
 }
 
 async function orphan(store: Store, key: string, childId: string): Promise<void> {
@@ -159,11 +189,14 @@ async function finish(
   store: Store,
   holdings: TokenHoldings,
   id: string,
-  record: TokenRecord,
+  record: MarkedToken,
 ): Promise<void> {
   await holdings.revokeHeldLeases(id)
   await holdings.removeCubbyhole(id)
-  await store.commit([...removalOf(holdings, id, record), { key: revokingKey(id) }], [])
+  const last = [...removalOf(holdings, id, record), { key: revokingKey(id) }]
+  const { grants = 'none' } = record
+  if (grants === 'none') await store.commit(last, [])
+  else await holdings.endGrants(id, grants, last)
 }
 
 /** The writes that remove all of a token but its record. */

@@ -67,6 +67,7 @@ test('protocols 1.4: 64 loops of token-create, creds, sign and cubbyhole against
   const before = await issuedKeys(server)
   const otps: string[] = []
   const children: string[] = []
+  const serials: string[] = []
   for (const length of [1, 4]) {
     const token = await tokenOf(server, { policies: ['all'] })
     const as = { token }
@@ -86,18 +87,23 @@ test('protocols 1.4: 64 loops of token-create, creds, sign and cubbyhole against
     const wraps = start(() => server.call('read', 'sys/mounts', {}, { token, wrapTtlSeconds: 60 }))
     const all = [creates, creds, signs, writes, wraps].flatMap((loops) => loops ?? [])
     await creds?.at(-1)?.reached(length)
-    await server.send('update', 'auth/token/revoke', { token })
+    await server.send('update', 'auth/token/revoke', { token, revoke_certificates: true })
     const ends = await Promise.all(all.map(({ end }) => end))
     assert.deepEqual(new Set(ends), new Set([403]), 'each loop ran into the revoke')
     const answersOf = (loops: Loop[] = []) => loops.flatMap(({ answers }) => answers)
     for (const { auth } of answersOf(creates)) children.push(auth?.client_token as string)
+    for (const { data } of answersOf(signs)) serials.push(data?.['serial_number'] as string)
     for (const { data } of answersOf(creds)) otps.push(data?.['key'] as string)
     // A wrapped answer is not the token's: who got it may still unwrap it.
     for (const { wrap_info } of answersOf(wraps)) {
       await server.send('update', 'sys/wrapping/unwrap', {}, { token: wrap_info?.token as string })
     }
   }
-  assert.ok(children.length > 0 && otps.length > 0, 'the loops got somewhere')
+  assert.ok(children.length > 0 && otps.length > 0 && serials.length > 0, 'the loops got somewhere')
+  for (const serial of serials) {
+    const { data } = await server.call('read', `ssh/cert/${serial}`)
+    assert.equal(data?.['revoked'], true, `certificate ${serial} got out`)
+  }
   assert.deepEqual(await issuedKeys(server), before)
   for (const token of children) {
     const refusal = await refusalOf(server.send('read', 'auth/token/lookup-self', {}, { token }))
@@ -189,7 +195,7 @@ for (const [waited, outcome] of [
     const slow = await startTestCore({ raw })
     t.after(() => slow.close())
     await mountSsh(slow)
-    await mountCa(slow)
+    await mountCa(slow, { no_store: true })
     const policy = 'path "ssh/sign/*" { capabilities = ["update"] }'
     const token = await tokenWith(slow, policy)
     let isRevoked = false

@@ -15,6 +15,7 @@ const holdings: TokenHoldings = {
   removeCubbyhole: () => Promise.resolve(),
   prefixes: () => Promise.resolve(['held/a/']),
   leaseRemoval: () => [],
+  endGrants: () => Promise.reject(new Error('no token here was given anything')),
 }
 
 const start = () => openSqliteStore({ path: ':memory:' })
@@ -45,9 +46,9 @@ describe('the end of a token', () => {
     await put(store, 'a', { expiresAt: 1000 })
     const token = await readToken(store, 'a')
     if (token) await store.commit([tokenUpdate(token, { expiresAt: 2000 })], [])
-    await revokeTokenTree(store, holdings, 'a', 1000)
+    await revokeTokenTree(store, holdings, 'a', { dueBy: 1000 })
     assert.ok(await readToken(store, 'a'))
-    await revokeTokenTree(store, holdings, 'a', 2000)
+    await revokeTokenTree(store, holdings, 'a', { dueBy: 2000 })
     assert.deepEqual(await keysIn(store, ''), [])
   })
 
@@ -56,7 +57,7 @@ describe('the end of a token', () => {
     await put(store, 'a', { expiresAt: 1000 })
     await put(store, 'b', { expiresAt: 9000, parentId: 'a' })
     await put(store, 'c', { expiresAt: 0, parentId: 'b' })
-    await revokeTokenTree(store, holdings, 'a', 1000)
+    await revokeTokenTree(store, holdings, 'a', { dueBy: 1000 })
     assert.deepEqual(await keysIn(store, ''), [])
   })
 

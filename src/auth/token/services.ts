@@ -1,6 +1,7 @@
 /** What the token method needs of the core. */
 import type { Caller } from '../../mount/call.ts'
 import type { Store } from '../../storage/store.ts'
+import type { EndedGrants } from '../../token/revoke.ts'
 import type { StoredToken } from '../../token/token.ts'
 
 export interface TokenServices {
@@ -11,6 +12,6 @@ export interface TokenServices {
   /** Whether a token of this text exists, be it on its way out. */
   exists(text: string): Promise<boolean>
   policyExists(name: string): Promise<boolean>
-  revokeToken(tokenId: string): Promise<void>
-  revokeTokenAlone(tokenId: string): Promise<void>
+  revokeToken(tokenId: string, grants: EndedGrants): Promise<void>
+  revokeTokenAlone(tokenId: string, grants: EndedGrants): Promise<void>
 }

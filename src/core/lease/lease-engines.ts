@@ -1,8 +1,9 @@
 /** The engines of mounts, as ending and renewing leases outside the store sees them (protocols 1.5). */
+import type { Clock } from '../../clock.ts'
 import type { EngineOf, LeaseEngine } from '../../lease/external/engine.ts'
 import type { StoredLease } from '../../lease/lease.ts'
 import type { Mount } from '../../mount/mount-table.ts'
-import type { Backend, ExternalEffects, LeasedData } from '../../mount/path.ts'
+import type { Backend, ExternalEffects, LeasedData, MountViews } from '../../mount/path.ts'
 import type { Store } from '../../storage/store.ts'
 import { StoreView } from '../../storage/view.ts'
 import { type ConfigCache, type ConfigSnapshot, StaleGeneration } from '../config/config-cache.ts'
@@ -15,6 +16,7 @@ export interface EngineParts {
   readonly cache: ConfigCache
   readonly backends: ReadonlyMap<string, RoutedBackend>
   readonly systemTtl: SystemTtl
+  readonly clock: Clock
 }
 
 /** How often work begins again because the configuration changed under it. */
@@ -74,6 +76,23 @@ export function leasedData(
     config: config.view(configPrefix(mount)),
     store: new StoreView(store, dataPrefix(mount)),
   }
+}
+
+/** Work in one mount that no request stands behind. */
+export function inMount<T>(
+  parts: EngineParts,
+  mount: Mount,
+  work: (views: MountViews) => Promise<T>,
+): Promise<T> {
+  const { store, systemTtl, clock } = parts
+  return onFirmGround(parts, (config) =>
+    work({
+      mount: mountPointOf(mount, systemTtl),
+      config: config.view(configPrefix(mount)),
+      store: new StoreView(store, dataPrefix(mount)),
+      now: clock.now(),
+    }),
+  )
 }
 
 /** Work that no request stands behind, begun again with the new configuration when that changes under it. */

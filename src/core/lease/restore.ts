@@ -6,14 +6,20 @@ import { RESTORED_KEY } from '../../storage/path.ts'
 import type { Store } from '../../storage/store.ts'
 import { decodeRecord, keysUnder } from '../../storage/view.ts'
 import { readToken, TOKEN_PREFIX } from '../../token/token-store.ts'
+import type { Housekeeping } from '../housekeeping.ts'
 import type { ServerLog } from '../parts.ts'
 import type { Revocation } from './revocation.ts'
+
+interface RestoredParts {
+  readonly revocation: Revocation
+  readonly housekeeping: Housekeeping
+}
 
 /** Runs at unseal, before requests are let in; a crash in between starts it again. */
 export async function finishRestore(
   store: Store,
-  revocation: Revocation,
   log: ServerLog,
+  { revocation, housekeeping }: RestoredParts,
 ): Promise<void> {
   const [mark, mounts] = await store.get([RESTORED_KEY, MOUNTS_KEY])
   if (!mark || !mounts) return
@@ -31,6 +37,7 @@ export async function finishRestore(
       await revocation.revokeTokenAlone(id)
     }
   }
+  await housekeeping.restored()
   // Writing the mounts again takes a new generation.
   await store.commit([{ key: MOUNTS_KEY, value: mounts.value }, { key: RESTORED_KEY }], [])
   log.warn({ keepTokens }, 'this store was restored from a backup: its one-time passwords are gone')

@@ -6,9 +6,12 @@ import type { StoredLease } from '../../lease/lease.ts'
 import { heldPrefix, leaseRemoval } from '../../lease/lease.ts'
 import { idsOf, type LeaseEnds, revokeAll, revokeLease, revokePrefix } from '../../lease/revoke.ts'
 import type { Outcome } from '../../mount/call.ts'
+import type { Mount } from '../../mount/mount-table.ts'
+import type { TokenGrants } from '../../mount/path.ts'
 import type { Write } from '../../storage/store.ts'
 import { keysUnder } from '../../storage/view.ts'
 import {
+  type EndedGrants,
   resumeRevocations,
   revokeTokenAlone,
   revokeTokenTree,
@@ -17,7 +20,7 @@ import {
 import { type TokenRecord, tokenLeaseId } from '../../token/token.ts'
 import { currentMounts, currentState, deleteUnder, removeMount } from '../config/mounts.ts'
 import { dataPrefix } from '../request/call.ts'
-import { type EngineParts, leasedData } from './lease-engines.ts'
+import { type EngineParts, inMount, leasedData } from './lease-engines.ts'
 
 export interface RevocationParts extends EngineParts {
   readonly ender: LeaseEnder
@@ -32,24 +35,34 @@ export class Revocation {
     this.#parts = parts
     this.#ends = {
       endSecret: (lease) => this.#endSecret(lease),
-      revokeToken: (tokenId, dueBy) =>
-        revokeTokenTree(this.#parts.store, this.#holdings, tokenId, dueBy),
+      revokeToken: (tokenId, dueBy) => {
+        // That its time is up is nobody's wish to revoke anything.
+        const grants = dueBy === Number.POSITIVE_INFINITY ? 'by default' : 'none'
+        return revokeTokenTree(this.#parts.store, this.#holdings, tokenId, { dueBy, grants })
+      },
       endOutside: (ids, force) => this.#endOutside(ids, force),
     }
     this.#holdings = {
       revokeHeldLeases: (tokenId) => this.#revokeHeldLeases(tokenId),
       removeCubbyhole: (tokenId) => this.#removeCubbyhole(tokenId),
-      prefixes: async (tokenId) => [heldPrefix(tokenId), ...(await this.#cubbyholes(tokenId))],
+      prefixes: async (tokenId, grants) => [
+        heldPrefix(tokenId),
+        ...(await this.#cubbyholes(tokenId)),
+        ...(await this.#granting(grants)).map(
+          ({ mount, folder }) => dataPrefix(mount) + folder(tokenId),
+        ),
+      ],
+      endGrants: (tokenId, grants, last) => this.#endGrants(tokenId, grants, last),
       leaseRemoval: removalOfTokenLease,
     }
   }
 
-  revokeToken(tokenId: string): Promise<void> {
-    return revokeTokenTree(this.#parts.store, this.#holdings, tokenId)
+  revokeToken(tokenId: string, grants: EndedGrants = 'none'): Promise<void> {
+    return revokeTokenTree(this.#parts.store, this.#holdings, tokenId, { grants })
   }
 
-  revokeTokenAlone(tokenId: string): Promise<void> {
-    return revokeTokenAlone(this.#parts.store, this.#holdings, tokenId)
+  revokeTokenAlone(tokenId: string, grants: EndedGrants = 'none'): Promise<void> {
+    return revokeTokenAlone(this.#parts.store, this.#holdings, tokenId, grants)
   }
 
   revokeLease(id: string): Promise<void> {
@@ -119,6 +132,31 @@ export class Revocation {
     for (const folder of await this.#cubbyholes(tokenId)) {
       await deleteUnder(this.#parts.store, folder)
     }
+  }
+
+  /** Each mount ends its own; the token goes with those of the last. */
+  async #endGrants(tokenId: string, grants: EndedGrants, last: readonly Write[]): Promise<void> {
+    const mounts = await this.#granting(grants)
+    if (mounts.length === 0 && last.length > 0) await this.#parts.store.commit(last, [])
+    for (const [at, { mount, end }] of mounts.entries()) {
+      const isLast = at === mounts.length - 1
+      await inMount(this.#parts, mount, (views) => end(views, tokenId, isLast ? last : []))
+    }
+  }
+
+  /** The mounts that have given tokens something that has to end with them. */
+  async #granting(grants: EndedGrants): Promise<(TokenGrants & { readonly mount: Mount })[]> {
+    if (grants === 'none') return []
+    const { store, cache, backends } = this.#parts
+    const found: (TokenGrants & { readonly mount: Mount })[] = []
+    for (const mount of (await currentMounts(store, cache)).all()) {
+      const ends = backends.get(mount.type)?.backend.grants
+      if (!ends || mount.unmounting) continue
+      const isWanted =
+        grants === 'all' || (await inMount(this.#parts, mount, (views) => ends.endByDefault(views)))
+      if (isWanted) found.push({ ...ends, mount })
+    }
+    return found
   }
 
   async #cubbyholes(tokenId: string): Promise<string[]> {

@@ -2,6 +2,7 @@
 import type { Clock } from '../../clock.ts'
 import type { Outcome } from '../../mount/call.ts'
 import type { Backend, LeasedData } from '../../mount/path.ts'
+import type { TokenTree } from '../../token/token-tree.ts'
 import { configCaPath } from './ca/config-ca.ts'
 import { issuePath } from './ca/issue.ts'
 import { issuerPaths } from './ca/issuer-paths.ts'
@@ -19,13 +20,19 @@ import { keyPath } from './dynamic/keys.ts'
 import { isKeyLease } from './dynamic/lease.ts'
 import type { RemoteHosts } from './dynamic/remote.ts'
 import { tidyPath } from './dynamic/tidy.ts'
-import { bundlePaths } from './host/bundle.ts'
+import { bundlePaths, raiseBundleFloor } from './host/bundle.ts'
 import { configHostsPath } from './host/config-hosts.ts'
 import { enrolPaths } from './host/enroll.ts'
 import { hostPaths } from './host/host-paths.ts'
 import { identityPaths } from './host/identity.ts'
 import { joinTokenPaths } from './host/join-token.ts'
 import { HostRequests } from './host/signed-request.ts'
+import { certificatePaths } from './inventory/cert-paths.ts'
+import { configCertificatesPath } from './inventory/config.ts'
+import { certificateGrants, raiseKrlVersion } from './inventory/housekeeping.ts'
+import { krlPaths } from './inventory/krl-paths.ts'
+import { revokePath } from './inventory/revoke-path.ts'
+import { tidyCertificates, tidyCertificatesPath } from './inventory/tidy.ts'
 import { lookupPath } from './lookup.ts'
 import { revokeOtp } from './otp/creds.ts'
 import { verifyPath } from './otp/verify.ts'
@@ -42,6 +49,9 @@ export interface SshBackendOptions {
   /** Under `-dev`, hosts for dynamic keys may be on this machine. */
   readonly allowLoopback: boolean
   readonly clock: Clock
+  readonly tokens: TokenTree
+  /** Aborted when the server closes: nobody is kept waiting then. */
+  readonly closing: AbortSignal
   /** Known once the server is unsealed. */
   readonly clusterId: () => string
   readonly log: Log
@@ -88,8 +98,21 @@ export function createSshBackend(options: SshBackendOptions): Backend {
       ...enrolPaths(hostRequests, clusterId),
       ...bundlePaths(hostRequests, clusterId),
       ...identityPaths(clusterId),
+      ...certificatePaths,
+      configCertificatesPath,
+      revokePath(options.tokens),
+      ...krlPaths(options.closing, clusterId),
+      tidyCertificatesPath,
     ],
     revoke,
     external: externalKeys(options),
+    grants: certificateGrants,
+    periodic: async (views) => {
+      await tidyCertificates(views)
+    },
+    restored: async (views) => {
+      await raiseKrlVersion(views)
+      await raiseBundleFloor(views)
+    },
   }
 }

@@ -37,6 +37,13 @@ export async function mountSsh(options: Partial<SshBackendOptions> = {}): Promis
     remote: noHosts,
     clock: { now: () => 0 },
     clusterId: () => CLUSTER_ID,
+    tokens: {
+      idOf: async () => undefined,
+      below: async function* (tokenId) {
+        yield tokenId
+      },
+    },
+    closing: new AbortController().signal,
     log,
     ...options,
   })

@@ -15,10 +15,10 @@ import {
   type IssuerIndex,
   issuerData,
   issuerIndex,
+  issuerRemoval,
   type NewIssuer,
   newIssuer,
   removeIndex,
-  removeIssuer,
   resolveIssuer,
   showIssuer,
   usageOf,
@@ -64,9 +64,10 @@ async function configure(call: Call<KeyFields>): Promise<Outcome> {
 async function removeAll(call: Call): Promise<Outcome> {
   const { issuers } = await issuerIndex(call.config)
   if (issuers.length === 0) return {}
+  const removals = await Promise.all(issuers.map((entry) => issuerRemoval(call, entry)))
   return {
     warnings: [`Deleted ${issuers.length} issuers, including default issuer if configured.`],
-    writes: [...issuers.map(({ id }) => removeIssuer(call.config, id)), removeIndex(call.config)],
+    writes: [...removals.flat(), removeIndex(call.config)],
   }
 }
 

@@ -14,9 +14,9 @@ import {
   type IssuerUsage,
   issuerIndex,
   issuerOf,
+  issuerRemoval,
   lookUp,
   putIndex,
-  removeIssuer,
   resolveIssuer,
   showIssuer,
   usageOf,
@@ -133,7 +133,7 @@ async function remove(call: Call<typeof issuerFields>): Promise<Outcome> {
   return {
     ...(warnings.length > 0 && { warnings }),
     writes: [
-      removeIssuer(call.config, entry.id),
+      ...(await issuerRemoval(call, entry)),
       putIndex(call.config, { defaultId, scopedId, issuers }),
     ],
   }

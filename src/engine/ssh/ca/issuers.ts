@@ -4,7 +4,7 @@
  */
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { badRequest } from '../../../errors.ts'
-import type { ConfigView } from '../../../mount/call.ts'
+import type { Call, ConfigView } from '../../../mount/call.ts'
 import { namePatterns } from '../../../mount/path.ts'
 import { uuid } from '../../../random.ts'
 import { parseAuthorizedKey } from '../../../ssh/key/authorized-keys.ts'
@@ -12,6 +12,7 @@ import type { PrivateKey } from '../../../ssh/key/private-key.ts'
 import type { PublicKey } from '../../../ssh/key/public-key.ts'
 import type { Write } from '../../../storage/store.ts'
 import { decodeRecord, encodeRecord } from '../../../storage/view.ts'
+import { putIssuerKey } from '../inventory/krl-store.ts'
 
 const INDEX = 'config/issuers'
 const ISSUERS = 'issuers/'
@@ -163,8 +164,13 @@ export function newIssuer(
   }
 }
 
-export function removeIssuer(config: ConfigView, id: string): Write {
-  return config.remove(ISSUERS + id)
+/** The writes that remove an issuer. Its public key stays, so that what it has signed can be revoked. */
+export async function issuerRemoval(
+  { config, store }: Pick<Call, 'config' | 'store'>,
+  entry: IssuerEntry,
+): Promise<Write[]> {
+  const { publicKey } = await issuerOf(config, entry)
+  return [config.remove(ISSUERS + entry.id), putIssuerKey(store, entry.id, publicKey.blob)]
 }
 
 export function removeIndex(config: ConfigView): Write {

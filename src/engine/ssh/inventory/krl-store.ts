@@ -63,6 +63,11 @@ export function putHead(
   return store.put(HEAD, encodeRecord(next satisfies KrlHead))
 }
 
+/** Keeps an issuer's public key, for when the issuer is deleted before its certificates have ended. */
+export function putIssuerKey(store: StoreView, issuerId: string, caKey: Uint8Array): Write {
+  return store.put(ISSUER_KEYS + issuerId, caKey)
+}
+
 export function decodeChunk(chunk: Uint8Array): RevokedSerial[] {
   const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength)
   const serials: RevokedSerial[] = []

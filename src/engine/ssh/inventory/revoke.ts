@@ -13,6 +13,7 @@ import {
   type KrlHead,
   NEVER,
   putHead,
+  putIssuerKey,
   REVOKED_KEYS,
   type RevokedSerial,
   readHead,
@@ -181,7 +182,7 @@ async function issuerKeyWrites(
   if (open.some(([id]) => id === issuerId)) return []
   if (await store.get(ISSUER_KEYS + issuerId)) return []
   const { publicKey } = await issuerOf(config, { id: issuerId, name: '' })
-  return [store.put(ISSUER_KEYS + issuerId, publicKey.blob)]
+  return [putIssuerKey(store, issuerId, publicKey.blob)]
 }
 
 const turns = new Map<string, Promise<unknown>>()

@@ -21,3 +21,19 @@ export function firstSerial(time: number): bigint {
 export function serialName(serial: bigint): string {
   return serial.toString(16).padStart(16, '0')
 }
+
+/**
+ * The serial that a text names: hex as the API shows it (16 digits at most, or after `0x`), or decimal as sshd and
+ * ssh-keygen show it, which a serial that begins with the time needs 19 digits for.
+ */
+export function parseSerial(text: string): bigint | undefined {
+  const isHex = /^(?:0x)?[0-9a-fA-F]{1,16}$/.test(text)
+  if (!isHex && !/^[0-9]{17,20}$/.test(text)) return undefined
+  const serial = BigInt(isHex ? `0x${text.replace(/^0x/, '')}` : text)
+  return serial === 0n || serial >= 1n << 64n ? undefined : serial
+}
+
+/** When a serial was made, in milliseconds since the epoch. */
+export function serialTime(serial: bigint): number {
+  return Number(serial >> RANDOM_BITS)
+}
