@@ -275,6 +275,7 @@ async function readAnswer(response: IncomingMessage, maxBytes: number): Promise<
     text: body.toString('utf8'),
     bytes: body,
     etag: response.headers.etag,
+    date: response.headers.date,
     location: response.headers.location,
     retryAfter: response.headers['retry-after'],
   }

@@ -9,6 +9,8 @@ export interface Reply {
   /** The same before it was read as text. */
   readonly bytes?: Uint8Array
   readonly etag?: string | undefined
+  /** The server's clock, as HTTP writes it. */
+  readonly date?: string | undefined
 }
 
 /** The envelope that most paths answer with; absent members have their zero values. */

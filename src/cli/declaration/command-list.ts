@@ -66,6 +66,11 @@ export const commandList: readonly ListedCommand[] = [
     'Limits this host to certificates meant for it',
     async () => (await hostSetup()).hostSetup,
   ),
+  row(
+    'host check',
+    'Looks for what is wrong with this host',
+    async () => (await import('../commands/host/check.ts')).hostCheck,
+  ),
   row('host leave', 'Undoes host setup', async () => (await hostSetup()).hostLeave),
   row(
     'host sshd-config',

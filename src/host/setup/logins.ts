@@ -25,7 +25,7 @@ export async function assertLogins(
   selfTest: SelfTest,
   account: string,
 ): Promise<void> {
-  await waitForLogin(place, request, selfTest, account)
+  await logInForReal(place, request, selfTest, account)
   // One alone: some sshd shut out an address that fails more often.
   const isOpen = await selfTest.logIn(place, account, await foreignCertificate(selfTest, account))
   if (isOpen) throw new Error(`sshd lets ${account} in by a certificate for another host`)
@@ -91,7 +91,7 @@ function foreignCertificate(selfTest: SelfTest, account: string): Promise<string
 }
 
 /** A reload takes a moment, in which nobody may listen. */
-async function waitForLogin(
+export async function logInForReal(
   place: SshdPlace,
   request: LoginRequest,
   selfTest: SelfTest,
@@ -104,7 +104,7 @@ async function waitForLogin(
     if (isIn === true) return
     if (Date.now() > end) {
       const reason = isIn === false ? 'the certificate is refused' : isIn.message
-      throw new Error(`sshd does not let ${account} in after its reload: ${reason}`)
+      throw new Error(`the running sshd does not let ${account} in: ${reason}`)
     }
     await new Promise((resolve) => setTimeout(resolve, 200))
   }

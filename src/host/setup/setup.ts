@@ -13,13 +13,14 @@ import {
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
-import { parseSshVersion, sshdConfig, sshdSettings } from '../../ssh/host/drop-in.ts'
+import { sshdConfig, sshdSettings } from '../../ssh/host/drop-in.ts'
 import { parseAuthorizedKey } from '../../ssh/key/authorized-keys.ts'
 import { writeFileAtomically } from '../atomic-file.ts'
 import { hostPaths } from '../paths.ts'
 import { type Directive, readDirectives } from '../sshd/directive.ts'
 import { generalSettings, matchConflicts } from '../sshd/effective.ts'
 import { ownPlace, type SelfTest, startSelfTest } from '../sshd/self-test.ts'
+import { installedVersion } from '../sshd/version.ts'
 import { assertNoOtherKrl, assertSettings, assertSyntax, refuseConflicts } from './assert.ts'
 import { beginJournal, endJournal, reloadAndSettle, undoJournal } from './journal.ts'
 import { assertLogins, type LoginRequest, rehearse } from './logins.ts'
@@ -63,6 +64,7 @@ async function setUp(request: SetupRequest, selfTest: SelfTest): Promise<void> {
   const cas = userCas.map((line) => line.trim())
   if (cas.length === 0) throw new Error('there is no CA to trust')
   for (const line of cas) parseAuthorizedKey(line)
+  assertPrograms()
   const sshVersion = installedVersion()
   const config = realpathSync(hostPaths.sshdConfig)
   const before = readFileSync(config, 'utf8')
@@ -155,11 +157,11 @@ function tellOfEnds(
   }
 }
 
-function installedVersion(): number | undefined {
+function assertPrograms(): void {
   if (!existsSync(hostPaths.sshd)) throw new Error(`there is no ${hostPaths.sshd}`)
-  const { error, stderr } = spawnSync('ssh', ['-V'], { encoding: 'utf8' })
-  if (error) throw new Error('there is no ssh here, which the test logins need')
-  return parseSshVersion(stderr)
+  if (spawnSync('ssh', ['-V']).error) {
+    throw new Error('there is no ssh here, which the test logins need')
+  }
 }
 
 function makeFolder(folder: string): void {

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import path from 'node:path'
 import { lookUpVariable } from '../../../client/environment.ts'
-import { isObject, type JsonObject, textAt } from '../../../client/json.ts'
+import type { JsonObject } from '../../../client/json.ts'
 import { envelopeOf, texts } from '../../../client/reply.ts'
 import { hostPaths } from '../../../host/paths.ts'
 import { type Joined, joinServer } from '../../../host/setup/join.ts'
@@ -13,6 +13,7 @@ import type { Command } from '../../declaration/command.ts'
 import { Failure, usageFailure } from '../../failure.ts'
 import { say, warn } from '../../output/output.ts'
 import type { Session } from '../../session.ts'
+import { assertRoot, certifier } from './certifier.ts'
 import { hostPath, mountFlag, mountOf } from './host-path.ts'
 
 type Scope = Pick<SetupRequest, 'hostId' | 'groups' | 'tags' | 'userCas'>
@@ -112,10 +113,6 @@ export const hostLeave: Command = {
   },
 }
 
-function assertRoot(): void {
-  if (process.getuid?.() !== 0) throw new Failure('postern: only root can set up sshd')
-}
-
 /** Undefined for a host that is to have no agent. */
 async function joinedOf(session: Session): Promise<Joined | undefined> {
   const { input, client, terminal } = session
@@ -184,18 +181,6 @@ async function scopedCas(session: Session): Promise<string[]> {
   if (lines.length > 0) return lines
   const hint = `postern write ${mountOf(session)}/config/hosts host_scope=true makes one`
   throw new Failure('postern: the mount has no scoped issuer', { status: 2, hint })
-}
-
-/** Asks for what a person would ask for: a certificate for an account on this host. */
-function certifier(session: Session, role: string, host: string) {
-  return async (publicKey: string, account: string): Promise<string> => {
-    const body = { public_key: publicKey, valid_principals: account, host }
-    const path = `${mountOf(session)}/sign/${role}`
-    const data = envelopeOf(await session.ask('signing the test key', 'PUT', path, { body }))?.data
-    const certificate = isObject(data) ? textAt(data, 'signed_key') : undefined
-    if (certificate === undefined) throw new Failure('postern: the server signed nothing')
-    return certificate.trim()
-  }
 }
 
 function tagOf(text: string): readonly [string, string] {
