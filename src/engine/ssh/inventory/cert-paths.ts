@@ -14,8 +14,8 @@ import {
   CERTIFICATES,
   type CertificateRecord,
   findCertificate,
-  hostIndex,
   readCertificates,
+  serialIn,
 } from './record.ts'
 import { type Revocation, revocationName } from './revoke.ts'
 import { firstSerial, parseSerial, serialName, serialTime } from './serial.ts'
@@ -24,7 +24,6 @@ const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1000
 const PAGE = 250
 const MAX_SCANNED = 5000
-const SERIAL_DIGITS = 16
 
 const fields = {
   display_name: {
@@ -64,15 +63,14 @@ type ListCall = Call<typeof fields>
 async function list(call: ListCall): Promise<Outcome> {
   const { store, fields: sent } = call
   const isMeant = await filterOf(call)
-  const folder = sent.host === '' ? CERTIFICATES : hostIndex(await hostIdOf(call))
   const limit = sent.limit > 0 ? Math.min(sent.limit, MAX_LIMIT) : DEFAULT_LIMIT
   const end = sent.until === 0 ? undefined : serialName(firstSerial(sent.until * 1000))
   const found: CertificateRecord[] = []
   let after = startOf(sent.since, sent.after)
   let isMore = true
   for (let scanned = 0; isMore && found.length < limit && scanned < MAX_SCANNED; ) {
-    const page = await store.list(folder, after === '' ? '' : folder + after, PAGE)
-    const serials = page.map((name) => name.slice(-SERIAL_DIGITS))
+    const page = await store.list(CERTIFICATES, after === '' ? '' : CERTIFICATES + after, PAGE)
+    const serials = page.map(serialIn)
     const wanted = end === undefined ? serials : serials.filter((serial) => serial < end)
     scanned += wanted.length
     const meant = (await readCertificates(store, wanted)).filter(isMeant)
@@ -110,10 +108,12 @@ async function filterOf(call: ListCall): Promise<(record: CertificateRecord) => 
     ...(issuer_ref !== '' && { issuerId: await issuerId(call) }),
     ...keyWanted(call),
   }
+  const hostId = call.fields.host === '' ? undefined : await hostIdOf(call)
   const members = Object.entries(wanted) as [keyof CertificateRecord, string][]
   return (record) =>
     members.every(([name, value]) => record[name] === value) &&
-    (principal === '' || record.principals.includes(principal))
+    (principal === '' || record.principals.includes(principal)) &&
+    (hostId === undefined || record.scope?.hosts.includes(hostId) === true)
 }
 
 /** Of one that was deleted, the id is what its records still know. */

@@ -36,14 +36,32 @@ export interface CertificateRecord {
   readonly remoteAddress: string
 }
 
-export const tokenIndex = (tokenId: string): string => `cert-tokens/${tokenId}/`
-export const hostIndex = (hostId: string): string => `cert-hosts/${hostId}/`
+export const ALL_TOKENS = 'cert-tokens/'
+/** In the place of a token, for what none asked for. */
+const NO_TOKEN = '-'
 
-/** The empty rows beside a record. */
+export const tokenIndex = (tokenId: string): string => `${ALL_TOKENS}${tokenId}/`
+
+/**
+ * The empty rows beside a record: under its token, and with the host behind the serial where it is for hosts, one for each.
+ * A row costs nearly as much as the record, so that there is no index by host: who wants that reads all names.
+ */
 export function indexNames({ tokenId, scope, serial }: CertificateRecord): string[] {
-  const folders = scope ? scope.hosts.map(hostIndex) : []
-  if (tokenId !== '') folders.push(tokenIndex(tokenId))
-  return folders.map((folder) => folder + serial)
+  const hosts = scope?.hosts ?? []
+  const name = tokenIndex(tokenId === '' ? NO_TOKEN : tokenId) + serial
+  if (hosts.length > 0) return hosts.map((id) => `${name}/${id}`)
+  return tokenId === '' ? [] : [name]
+}
+
+/** The serial in the name of a record, or of a row beside it. */
+export function serialIn(name: string): string {
+  const parts = name.split('/')
+  return parts[name.startsWith(CERTIFICATES) ? 1 : 2] ?? ''
+}
+
+/** Whether a row beside a record says that it is for this host. */
+export function isForHost(name: string, hostId: string): boolean {
+  return name.split('/')[3] === hostId
 }
 
 /** The writes that remove a record. */

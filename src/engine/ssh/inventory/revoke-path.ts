@@ -11,11 +11,13 @@ import { issuerIndex, lookUp } from '../ca/issuers.ts'
 import { resolveHost } from '../host/registry.ts'
 import { ISSUER_KEYS, krlVersion, NEVER } from './krl-store.ts'
 import {
+  ALL_TOKENS,
   CERTIFICATES,
   type CertificateRecord,
   findCertificate,
-  hostIndex,
+  isForHost,
   readCertificates,
+  serialIn,
   tokenIndex,
 } from './record.ts'
 import {
@@ -104,7 +106,8 @@ async function certificatesOf(
       return [await bySerial(call)]
     case 'host': {
       const host = await resolveHost(store, fields.host)
-      return liveUnder(call, hostIndex(host?.id ?? deletedHost(fields.host)))
+      const id = host?.id ?? deletedHost(fields.host)
+      return liveUnder(call, ALL_TOKENS, { isNamed: (name) => isForHost(name, id) })
     }
     case 'token':
       return ofTree(call, tokens, call.hmac(fields.token))
@@ -171,22 +174,26 @@ async function ofTree(
 /** For a token that is gone: nothing leads from its accessor to its id any more, so that every record is looked at. */
 async function byAccessor(call: RevokeCall): Promise<RevokedCertificate[]> {
   const { accessor } = call.fields
-  return liveUnder(call, CERTIFICATES, (record) => record.accessor === accessor)
+  return liveUnder(call, CERTIFICATES, { isMeant: (record) => record.accessor === accessor })
 }
 
-/** The certificates of an index, or all, that have not ended. */
+interface Wanted {
+  /** By the name under the folder: the record is not read where it says no. */
+  readonly isNamed?: (name: string) => boolean
+  readonly isMeant?: (record: CertificateRecord) => boolean
+}
+
+/** The certificates of a folder that have not ended. */
 export async function liveUnder(
   { store, now }: { readonly store: StoreView; readonly now: number },
   folder: string,
-  isMeant: (record: CertificateRecord) => boolean = () => true,
+  { isNamed = () => true, isMeant = () => true }: Wanted = {},
 ): Promise<RevokedCertificate[]> {
   const found: RevokedCertificate[] = []
   for (let after = ''; ; ) {
     const page = await store.list(folder, after, PAGE)
-    const records = await readCertificates(
-      store,
-      page.map((name) => name.slice(-16)),
-    )
+    const serials = new Set(page.filter(isNamed).map(serialIn))
+    const records = await readCertificates(store, [...serials])
     const live = records.filter((one) => one.validBefore > now / 1000 && isMeant(one))
     found.push(...live.map(revocable))
     if (page.length < PAGE) return found

@@ -5,6 +5,8 @@
 import { pooledBytes } from '../../../random.ts'
 
 const RANDOM_BITS = 22n
+/** In the year 2109. */
+const LAST_TIME = 2 ** 42 - 1
 
 /** Milliseconds since the epoch, then 22 random bits: never 0, the serial of certificates without one. */
 export function newSerial(now: number): bigint {
@@ -14,7 +16,7 @@ export function newSerial(now: number): bigint {
 
 /** The least serial of this time, in milliseconds since the epoch. */
 export function firstSerial(time: number): bigint {
-  return BigInt(Math.max(0, Math.floor(time))) << RANDOM_BITS
+  return BigInt(Math.min(Math.max(0, Math.floor(time)), LAST_TIME)) << RANDOM_BITS
 }
 
 /** A serial as it stands in keys: 16 hex digits, so that they sort by time. */

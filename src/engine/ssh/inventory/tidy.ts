@@ -14,7 +14,7 @@ import {
   type RevokedSerial,
   readHead,
 } from './krl-store.ts'
-import { CERTIFICATES, readCertificates, recordRemoval } from './record.ts'
+import { CERTIFICATES, readCertificates, recordRemoval, serialIn } from './record.ts'
 import { type InventoryViews, inTurn, revocationName } from './revoke.ts'
 import { firstSerial, serialName } from './serial.ts'
 
@@ -79,7 +79,7 @@ async function tidyRecords({ config, store, now }: InventoryViews): Promise<numb
   let removed = 0
   for (let after = ''; ; ) {
     const page = await store.list(CERTIFICATES, after, RECORDS_AT_ONCE)
-    const serials = page.filter((name) => name < last).map((name) => name.slice(-16))
+    const serials = page.filter((name) => name < last).map(serialIn)
     const records = await readCertificates(store, serials)
     const ended = records.filter(({ validBefore }) => validBefore <= endedBy)
     if (ended.length > 0) {
