@@ -40,7 +40,7 @@ const AT_ONCE = 8
 const run = promisify(execFile)
 
 /** Settings by keyword in lower case; one that may be given several times has several values. */
-export async function effectiveSettings(
+async function effectiveSettings(
   config: string,
   connection: Connection,
 ): Promise<Map<string, string[]>> {

@@ -29,7 +29,7 @@ interface DropIn {
 }
 
 /** From here on there is `AuthorizedPrincipalsCommand`. */
-export const OLDEST_SSH_VERSION: SshVersion = 609
+const OLDEST_SSH_VERSION: SshVersion = 609
 const CA_SIGNATURE_ALGORITHMS: SshVersion = 709
 
 const CA_ALGORITHMS = [
