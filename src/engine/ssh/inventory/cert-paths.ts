@@ -8,6 +8,7 @@ import { fingerprint } from '../../../ssh/key/fingerprint.ts'
 import { decodeRecord, type StoreView } from '../../../storage/view.ts'
 import { issuerIndex, lookUp } from '../ca/issuers.ts'
 import { resolveHost } from '../host/registry.ts'
+import { lastUse } from '../login/login-store.ts'
 import { absent } from '../page.ts'
 import { REVOKED_KEYS } from './krl-store.ts'
 import {
@@ -202,8 +203,19 @@ async function read({ store, fields: sent }: Call<typeof serialFields>): Promise
   if (serial === undefined) throw badRequest('this is no serial number')
   const record = await findCertificate(store, serial)
   if (!record) throw absent()
-  const [data] = await showAll(store, [record])
-  return { data }
+  const [[data], use] = await Promise.all([showAll(store, [record]), lastUse(store, record.serial)])
+  return {
+    data: {
+      ...data,
+      ...(use && {
+        last_used: rfc3339(use.at * 1000),
+        last_used_from: use.from,
+        last_used_host: use.host,
+        last_used_login: use.login,
+        last_used_user: use.user,
+      }),
+    },
+  }
 }
 
 export const certificatePaths: readonly Path[] = [
@@ -221,6 +233,7 @@ export const certificatePaths: readonly Path[] = [
     fields: serialFields,
     operations: { read },
     synopsis: 'A certificate that this mount has signed.',
-    description: 'For whom it was signed and how it was asked for, and whether it is revoked.',
+    description:
+      'For whom it was signed and how it was asked for, whether it is revoked, and when it was last used, where hosts report that.',
   }),
 ]
