@@ -29,8 +29,12 @@ interface IdentityRecord {
   readonly next?: KeyRecord
 }
 
-export interface Identity extends SigningKey {
+interface IdentityKey extends SigningKey {
   readonly publicKeyText: string
+}
+
+export interface Identity extends IdentityKey {
+  readonly next: IdentityKey | undefined
   readonly nextPublicKeyText: string | undefined
 }
 
@@ -47,14 +51,19 @@ export async function findIdentity(config: ConfigView): Promise<Identity | undef
 
 function decodeIdentity(value: Uint8Array): Identity {
   const { current, next } = decodeRecord<IdentityRecord>(value)
-  const key = Buffer.from(current.privateKey, 'base64')
   return {
-    ...signingKey({
-      publicKey: parseAuthorizedKey(current.publicKeyText),
-      keyObject: createPrivateKey({ key, format: 'der', type: 'pkcs8' }),
-    }),
-    publicKeyText: current.publicKeyText,
+    ...decodeKey(current),
+    next: next && decodeKey(next),
     nextPublicKeyText: next?.publicKeyText,
+  }
+}
+
+function decodeKey({ publicKeyText, privateKey }: KeyRecord): IdentityKey {
+  const key = Buffer.from(privateKey, 'base64')
+  const keyObject = createPrivateKey({ key, format: 'der', type: 'pkcs8' })
+  return {
+    ...signingKey({ publicKey: parseAuthorizedKey(publicKeyText), keyObject }),
+    publicKeyText,
   }
 }
 
@@ -66,10 +75,12 @@ export async function makeIdentity(config: ConfigView): Promise<readonly Write[]
 
 async function newKey(): Promise<KeyRecord> {
   const { publicKey, keyObject } = await generateKeyPair('ed25519', 256)
-  return {
-    publicKeyText: encodeAuthorizedKey(publicKey.blob),
-    privateKey: keyObject.export({ type: 'pkcs8', format: 'der' }).toString('base64'),
-  }
+  return recordOf({ keyObject, publicKeyText: encodeAuthorizedKey(publicKey.blob) })
+}
+
+function recordOf({ keyObject, publicKeyText }: Pick<IdentityKey, 'keyObject' | 'publicKeyText'>) {
+  const privateKey = keyObject.export({ type: 'pkcs8', format: 'der' }).toString('base64')
+  return { publicKeyText, privateKey }
 }
 
 function show(call: Call, identity: Identity, clusterId: string): Outcome {
@@ -88,19 +99,20 @@ function show(call: Call, identity: Identity, clusterId: string): Outcome {
 
 /** First announces a next key; then, when hosts had time to learn it, lets it sign. */
 async function rotate(call: Call, finish: boolean): Promise<Outcome> {
-  await identityOf(call.config)
-  const record = await call.config.get(IDENTITY, decodeRecord<IdentityRecord>)
-  if (!record) throw new TypeError('internal error: the identity is gone')
-  if (finish && !record.next) {
+  const identity = await identityOf(call.config)
+  const { next } = identity
+  if (finish && !next) {
     throw badRequest(
       'no next key is announced: rotate without finish first, and let hosts fetch it',
     )
   }
-  if (!finish && record.next) {
+  if (!finish && next) {
     throw badRequest('a next key is announced already: rotate with finish=true lets it sign')
   }
   const rotated: IdentityRecord =
-    record.next && finish ? { current: record.next } : { ...record, next: await newKey() }
+    next && finish
+      ? { current: recordOf(next) }
+      : { current: recordOf(identity), next: await newKey() }
   return {
     data: {
       public_key: rotated.current.publicKeyText,
