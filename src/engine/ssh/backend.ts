@@ -2,6 +2,8 @@
 import type { Clock } from '../../clock.ts'
 import type { Outcome } from '../../mount/call.ts'
 import type { Backend, LeasedData } from '../../mount/path.ts'
+import { parseAuthorizedKey } from '../../ssh/key/authorized-keys.ts'
+import { hexFingerprint } from '../../ssh/key/fingerprint.ts'
 import type { TokenTree } from '../../token/token-tree.ts'
 import { configCaPath } from './ca/config-ca.ts'
 import { issuePath } from './ca/issue.ts'
@@ -33,6 +35,10 @@ import { certificateGrants, raiseKrlVersion } from './inventory/housekeeping.ts'
 import { krlPaths } from './inventory/krl-paths.ts'
 import { revokePath } from './inventory/revoke-path.ts'
 import { tidyCertificates, tidyCertificatesPath } from './inventory/tidy.ts'
+import { endCredential } from './login/credential.ts'
+import { loginPaths } from './login/login-paths.ts'
+import { reportPath } from './login/report.ts'
+import { tidyLogins } from './login/tidy.ts'
 import { lookupPath } from './lookup.ts'
 import { revokeOtp } from './otp/creds.ts'
 import { verifyPath } from './otp/verify.ts'
@@ -60,9 +66,11 @@ export interface SshBackendOptions {
 }
 
 /** What goes from the store with a lease: a password, or the record that the lease needs an admin key. */
-function revoke(lease: LeasedData): Outcome {
+async function revoke(lease: LeasedData, now: number): Promise<Outcome> {
   const { id, data, store } = lease
-  return isKeyLease(data) ? { writes: [forgetUse(store, data.key, id)] } : revokeOtp(lease)
+  if (!isKeyLease(data)) return revokeOtp(lease)
+  const name = hexFingerprint(parseAuthorizedKey(data.publicKey).blob)
+  return { writes: [forgetUse(store, data.key, id), ...(await endCredential(store, name, now))] }
 }
 
 /** The engine for all its mounts: a call brings the mount it is for. */
@@ -103,12 +111,15 @@ export function createSshBackend(options: SshBackendOptions): Backend {
       revokePath(options.tokens),
       ...krlPaths(options.closing, clusterId),
       tidyCertificatesPath,
+      reportPath(hostRequests),
+      ...loginPaths,
     ],
-    revoke,
+    revoke: (lease) => revoke(lease, clock.now()),
     external: externalKeys(options),
     grants: certificateGrants,
     periodic: async (views) => {
       await tidyCertificates(views)
+      await tidyLogins(views)
     },
     restored: async (views) => {
       await raiseKrlVersion(views)

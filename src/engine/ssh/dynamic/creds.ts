@@ -6,10 +6,12 @@ import type { Clock } from '../../../clock.ts'
 import { badRequest, PosternError, refused } from '../../../errors.ts'
 import type { Call, Outcome, PendingLease } from '../../../mount/call.ts'
 import { encodeAuthorizedKey } from '../../../ssh/key/authorized-keys.ts'
+import { hexFingerprint } from '../../../ssh/key/fingerprint.ts'
 import { knownHostName } from '../../../ssh/key/known-hosts.ts'
 import { encodePrivateKey, generateKeyPair } from '../../../ssh/key/private-key.ts'
 import type { Log } from '../compat.ts'
 import type { Grantee } from '../creds.ts'
+import { rememberCredential } from '../login/credential.ts'
 import { splitNames } from '../principals.ts'
 import { failureOf, installProgram, wasCut } from './host/host-program.ts'
 import { isLoginName } from './host/login-name.ts'
@@ -33,7 +35,7 @@ export type IssueKey = (call: Call, role: DynamicRole, grantee: Grantee) => Prom
 export function issueKey(options: KeyIssueOptions): IssueKey {
   const { remote, clock, log } = options
   return async (call, role, grantee) => {
-    const { address, username, life } = grantee
+    const { roleName, address, username, life } = grantee
     checkOutgoing(address, role.cidrList, options.allowLoopback)
     checkUser(role, username)
     if (role.installScript !== '' && !options.allowInstallScripts) {
@@ -52,6 +54,15 @@ export function issueKey(options: KeyIssueOptions): IssueKey {
       (id) => noteUse(store, role.key, id),
     )
     await install(remote, reached, data, lease)
+    const known = await rememberCredential(call, {
+      kind: 'key',
+      name: hexFingerprint(pair.publicKey.blob),
+      leaseId: lease.id,
+      role: roleName,
+      user: username,
+      address: address.text,
+      endsAt: call.now + maxTtlSeconds * 1000,
+    })
     const { pinned } = reached.identity
     const warnings = [...life.warnings, ...(pinned === undefined ? [] : [pinWarning(data, pinned)])]
     if (pinned !== undefined) log.warn({ mount: call.mount.path }, pinWarning(data, pinned))
@@ -64,6 +75,7 @@ export function issueKey(options: KeyIssueOptions): IssueKey {
         username,
       },
       ...(warnings.length > 0 && { warnings }),
+      writes: known,
       activatedLease: lease,
     }
   }

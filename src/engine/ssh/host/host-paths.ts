@@ -5,6 +5,7 @@ import { declarePath, type Path } from '../../../mount/path.ts'
 import { sshdConfig } from '../../../ssh/host/drop-in.ts'
 import { isGroup, isHostId } from '../../../ssh/scoped-name.ts'
 import type { StoreView } from '../../../storage/view.ts'
+import { showReports } from '../login/report-state.ts'
 import { absent, pageFields } from '../page.ts'
 import { parseTag } from '../scope/tag.ts'
 import { hostsConfig } from './config-hosts.ts'
@@ -145,10 +146,15 @@ function show(host: HostRecord): Record<string, unknown> {
 async function read({ store, fields: { id } }: Call<typeof fields>): Promise<Outcome> {
   const stored = await readHost(store, id)
   if (!stored) throw absent()
-  const [pending, state] = await Promise.all([pendingEnrolment(store, id), readState(store, id)])
+  const [pending, state, reports] = await Promise.all([
+    pendingEnrolment(store, id),
+    readState(store, id),
+    showReports(store, id),
+  ])
   return {
     data: {
       ...show(stored.host),
+      ...reports,
       ...(state && { seen: showState(state) }),
       ...(pending && { pending_enrollment: pending }),
     },

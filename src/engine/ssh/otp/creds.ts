@@ -4,10 +4,11 @@ import type { LeasedData } from '../../../mount/path.ts'
 import { pooledBytes } from '../../../random.ts'
 import { encodeRecord } from '../../../storage/view.ts'
 import type { Grantee } from '../creds.ts'
+import { leaseCredential, rememberCredential } from '../login/credential.ts'
 import { type OtpLease, type OtpRecord, otpName } from './record.ts'
 import type { OtpRole } from './role.ts'
 
-export function issueOtp(call: Call, role: OtpRole, grantee: Grantee): Outcome {
+export async function issueOtp(call: Call, role: OtpRole, grantee: Grantee): Promise<Outcome> {
   const { roleName, username, address, host, life } = grantee
   const { ttlSeconds, maxTtlSeconds, warnings } = life
   const otp = newOtp()
@@ -16,6 +17,15 @@ export function issueOtp(call: Call, role: OtpRole, grantee: Grantee): Outcome {
   const lease = call.newLease({ ttlSeconds, maxTtlSeconds, renewable: false, data })
   const { id, expiresAt, tokenId } = lease
   const ref: LeaseRef = { id, expiresAt, tokenId }
+  const known = await rememberCredential(call, {
+    kind: 'otp',
+    name: leaseCredential(id),
+    leaseId: id,
+    role: roleName,
+    user: username,
+    address: address.text,
+    endsAt: expiresAt,
+  })
   const bound = host && { host: { id: host.id, createdAt: host.createdAt } }
   const record: OtpRecord = { roleName, username, ip: address.text, lease: ref, ...bound }
   return {
@@ -28,7 +38,7 @@ export function issueOtp(call: Call, role: OtpRole, grantee: Grantee): Outcome {
       username,
     },
     ...(warnings.length > 0 && { warnings }),
-    writes: [call.store.put(name, encodeRecord(record))],
+    writes: [call.store.put(name, encodeRecord(record)), ...known],
     conditions: [call.store.when(name, 'absent')],
     issuedKeys: [call.store.key(name)],
     lease,

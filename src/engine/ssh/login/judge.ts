@@ -1,0 +1,104 @@
+/** Joins a login to what the mount has issued, and says what somebody should look at (issue 7, part 6). */
+import type { ConfigView } from '../../../mount/call.ts'
+import type { LoginEvent } from '../../../ssh/host/login-event.ts'
+import { fingerprint } from '../../../ssh/key/fingerprint.ts'
+import type { StoreView } from '../../../storage/view.ts'
+import { parseAddress } from '../address.ts'
+import { issuerIndex, issuerOf } from '../ca/issuers.ts'
+import { type CertificateRecord, findCertificate } from '../inventory/record.ts'
+import { serialName } from '../inventory/serial.ts'
+import {
+  type CredentialRecord,
+  findCredential,
+  keyCredential,
+  leaseCredential,
+} from './credential.ts'
+import type { LoginCredential, LoginFlag } from './login-store.ts'
+
+/** A key may stay on its host for so long after its lease has ended, and still be one of ours. */
+const LATE_SECONDS = 300
+
+interface Judged {
+  readonly credential: LoginCredential
+  readonly flags: readonly LoginFlag[]
+  /** Of what was issued: under which serial its use is noted, and its end. */
+  readonly issued?: { readonly serial: string; readonly until: number }
+}
+
+interface Views {
+  readonly config: ConfigView
+  readonly store: StoreView
+}
+
+export async function judgeLogin(views: Views, event: LoginEvent): Promise<Judged> {
+  if (event.certificate) return judgeCertificate(views, event)
+  const { otpLease, fingerprint: key } = event
+  if (otpLease !== undefined) {
+    const record = await findCredential(views.store, leaseCredential(otpLease))
+    return judgeCredential({ kind: 'otp', leaseId: otpLease }, event, record)
+  }
+  if (key !== undefined) {
+    const record = await findCredential(views.store, keyCredential(key))
+    return judgeCredential({ kind: 'key', fingerprint: key }, event, record)
+  }
+  return { credential: { kind: 'none' }, flags: ['unknown-credential'] }
+}
+
+async function judgeCertificate(views: Views, event: LoginEvent): Promise<Judged> {
+  const { serial = 0n, caFingerprint = '', keyId = '' } = event.certificate ?? {}
+  const shown: LoginCredential = {
+    kind: 'certificate',
+    serial: serialName(serial),
+    caFingerprint,
+    keyId,
+    ...(event.fingerprint !== undefined && { fingerprint: event.fingerprint }),
+  }
+  const record = await findCertificate(views.store, serial)
+  if (!record || !(await isOf(views.config, record, event))) {
+    return { credential: shown, flags: ['unknown-credential'] }
+  }
+  const { role, displayName, entityId, remoteAddress, validBefore } = record
+  return {
+    credential: { ...shown, role, displayName, entityId, issuedTo: remoteAddress },
+    flags: otherAddress(remoteAddress, event),
+    issued: { serial: record.serial, until: validBefore },
+  }
+}
+
+/** A serial says little: whoever has another CA can choose one of ours. */
+async function isOf(
+  config: ConfigView,
+  record: CertificateRecord,
+  { certificate, fingerprint: key }: LoginEvent,
+): Promise<boolean> {
+  if (key !== undefined && key !== record.fingerprint) return false
+  const entry = (await issuerIndex(config)).issuers.find(({ id }) => id === record.issuerId)
+  // Of an issuer that was deleted the key of the certificate is left.
+  if (!entry) return key === record.fingerprint
+  const { publicKey } = await issuerOf(config, entry)
+  return fingerprint(publicKey.blob) === certificate?.caFingerprint
+}
+
+function judgeCredential(
+  shown: LoginCredential,
+  event: LoginEvent,
+  record: CredentialRecord | undefined,
+): Judged {
+  const isOurs =
+    record?.kind === shown.kind &&
+    record.user === event.user &&
+    event.at <= record.until + LATE_SECONDS
+  if (!record || !isOurs) return { credential: shown, flags: ['unknown-credential'] }
+  const { leaseId, role, displayName, entityId, remoteAddress, serial, until } = record
+  return {
+    credential: { ...shown, leaseId, role, displayName, entityId, issuedTo: remoteAddress },
+    flags: otherAddress(remoteAddress, event),
+    issued: { serial, until },
+  }
+}
+
+function otherAddress(issuedTo: string, { from }: LoginEvent): LoginFlag[] {
+  const [asked, came] = [parseAddress(issuedTo)?.text, parseAddress(from)?.text]
+  // Where sshd looks names up it tells no address.
+  return asked !== undefined && came !== undefined && asked !== came ? ['other-address'] : []
+}
