@@ -12,7 +12,7 @@ import {
 } from '../../../../src/ssh/host/host-request.ts'
 import { encodeAuthorizedKey } from '../../../../src/ssh/key/authorized-keys.ts'
 import { fingerprint } from '../../../../src/ssh/key/fingerprint.ts'
-import type { PrivateKey } from '../../../../src/ssh/key/private-key.ts'
+import { generateKeyPair, type PrivateKey } from '../../../../src/ssh/key/private-key.ts'
 import { signBlob } from '../../../../src/ssh/sshsig.ts'
 import { vectorPrivateKey } from '../../../ssh/support.ts'
 import type { Answer, Mounted, Sent } from '../../harness.ts'
@@ -23,8 +23,8 @@ const mine = vectorPrivateKey('ed25519')
 const victims = vectorPrivateKey('p256')
 const lineOf = ({ publicKey }: PrivateKey) => encodeAuthorizedKey(publicKey.blob)
 
-async function mountHosts(): Promise<Mounted> {
-  const ssh = await mountCa('p384')
+async function mountHosts(startedAt = 0): Promise<Mounted> {
+  const ssh = await mountCa('p384', { clock: { now: () => startedAt } })
   assertDone(await ssh.write('config/hosts', { host_scope: true }))
   const names = { names: 'web-1.example.org', certificate_names: 'web-1.example.org' }
   assertDone(await ssh.write('hosts/web-1', { host_keys: lineOf(victims), ...names }))
@@ -67,16 +67,22 @@ interface Newcomer {
   readonly request?: Partial<HostRequest>
 }
 
-async function enrol(
+/** The request is signed when this resolves; what it gives sends it. */
+async function prepared(
   ssh: Mounted,
   token: string,
   name: string,
   { key = mine, fields = {}, request = {} }: Newcomer = {},
-): Promise<Answer> {
+): Promise<() => Promise<Answer>> {
   const data = { join_token: token, name, addresses: [], host_keys: [lineOf(key)], ...fields }
   const body = JSON.stringify(data)
   const terms = { path: '/v1/ssh/host-enroll', clusterId: '', hostId: '', body, ...request }
-  return ssh.write('host-enroll', data, await sign(ssh, key, terms))
+  const sent = await sign(ssh, key, terms)
+  return () => ssh.write('host-enroll', data, sent)
+}
+
+async function enrol(...of: Parameters<typeof prepared>): Promise<Answer> {
+  return (await prepared(...of))()
 }
 
 const stateOf = async (ssh: Mounted, id: string) => (await ssh.read(`hosts/${id}`)).data['state']
@@ -132,7 +138,9 @@ describe('a stolen join token', () => {
     const keys = [lineOf(mine), lineOf(victims)]
     const stolen = hostProofMessage('hj.another', mine.publicKey.blob)
     const proof = (await signBlob(victims, HOST_NAMESPACE, stolen)).toString('base64')
-    for (const proofs of [[], [proof], ['AAAA'], [proof, proof]]) {
+    const right = hostProofMessage(token, mine.publicKey.blob)
+    const own = (await signBlob(mine, HOST_NAMESPACE, right)).toString('base64')
+    for (const proofs of [[], [proof], [own], ['AAAA'], [proof, proof]]) {
       const answer = await enrol(ssh, token, 'web-7', { fields: { host_keys: keys, proofs } })
       assert.equal(answer.status, 400)
     }
@@ -144,9 +152,34 @@ describe('a stolen join token', () => {
   test('of 64 hosts that bring it at once, as many enrol as it has uses', async () => {
     const ssh = await mountHosts()
     const token = await joinToken(ssh, { uses: 1 })
-    const tries = Array.from({ length: 64 }, (_, at) => enrol(ssh, token, `web-${at + 10}`))
-    const statuses = (await Promise.all(tries)).map(({ status }) => status)
-    assert.equal(statuses.filter((status) => status === 200).length, 1)
+    const newcomers = await Promise.all(
+      Array.from({ length: 64 }, async (_, at) =>
+        prepared(ssh, token, `web-${at + 10}`, { key: await generateKeyPair('ed25519', 0) }),
+      ),
+    )
+    const answers = await Promise.all(newcomers.map((send) => send()))
+    assert.equal(answers.filter(({ status }) => status === 200).length, 1)
+  })
+
+  test('is good for its time, and from its networks', async () => {
+    const ssh = await mountHosts()
+    const refusal = 'the join token is not good, or not for this host'
+    const elsewhere = await joinToken(ssh, { cidr_list: '10.0.0.0/8' })
+    assertRefused(await enrol(ssh, elsewhere, 'web-7'), 403, refusal)
+    assertRefused(await enrol(ssh, 'hj.AAAA', 'web-7'), 403, refusal)
+    const brief = await joinToken(ssh, { ttl: '1m', cidr_list: '127.0.0.0/8' })
+    assertDone(await enrol(ssh, brief, 'web-7'))
+    ssh.now += 60_000
+    assertRefused(await enrol(ssh, brief, 'web-8', { key: victims }), 403, refusal)
+  })
+
+  test('makes no second host of one key', async () => {
+    const ssh = await mountHosts()
+    const token = await joinToken(ssh)
+    assertDone(await enrol(ssh, token, 'web-7'))
+    const { data } = await enrol(ssh, token, 'web-8')
+    assert.deepEqual([data['host_id'], data['state']], ['web-7', 'pending'])
+    assert.equal((await ssh.read('hosts/web-8')).status, 404)
   })
 })
 
@@ -231,6 +264,13 @@ describe('a request that a host signed', () => {
     const moved = { ...sent, headers: { ...sent.headers, [hostHeaders.time]: String(now) } }
     assertRefused(await certificate(ssh, moved), 403, DENIED)
     assert.equal((await certificate(ssh, sent)).status, 400)
+  })
+
+  test('protocols 5.4: is refused when it is from before the start, of which nothing is remembered', async () => {
+    const ssh = await mountHosts(Date.UTC(2026, 10, 22, 12, 0, 30))
+    assert.equal((await certificate(ssh, await sign(ssh, victims, { path, body }))).status, 503)
+    ssh.now += 30_000
+    assertDone(await certificate(ssh, await sign(ssh, victims, { path, body })))
   })
 
   test('is refused for a host that is not, by the same words as for a wrong key', async () => {
