@@ -22,6 +22,8 @@ export interface HostConfig {
   readonly serverKeys: readonly PublicKey[]
   /** Of the server, as its `identity` path tells; signed with each answer. */
   readonly clusterId: string | undefined
+  /** Where sshd logs: `journal`, `none` or a file; undefined lets the service look. */
+  readonly logSource: string | undefined
 }
 
 const KEYS = new Set([
@@ -36,6 +38,7 @@ const KEYS = new Set([
   'tls_server_name',
   'server_key',
   'cluster_id',
+  'log_source',
 ])
 
 /**
@@ -60,6 +63,7 @@ export function parseHostConfig(text: string, isDev: boolean): HostConfig {
     allowedRoles: listOf(entries, 'allowed_roles'),
     serverKeys: listOf(entries, 'server_key').map(serverKey),
     clusterId: textOf(entries, 'cluster_id'),
+    logSource: logSource(textOf(entries, 'log_source')),
   }
 }
 
@@ -122,4 +126,10 @@ function mountPoint(text = 'ssh'): string {
   const trimmed = text.replace(/^\/+|\/+$/g, '')
   if (/^[\w.-]+(\/[\w.-]+)*$/.test(trimmed)) return trimmed
   throw new TypeError(`ssh_mount_point is not a mount path: ${JSON.stringify(text)}`)
+}
+
+function logSource(text: string | undefined): string | undefined {
+  if (text === undefined || text === 'journal' || text === 'none' || text.startsWith('/'))
+    return text
+  throw new TypeError('log_source is journal, none, or the path of a file')
 }

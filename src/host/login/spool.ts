@@ -42,6 +42,10 @@ export class Spool {
     return this.#head.stream
   }
 
+  get isEmpty(): boolean {
+    return this.#numbers.length === 0
+  }
+
   /** The number after the last one. */
   get next(): number {
     return this.#head.next

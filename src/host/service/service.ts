@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { HostConfig } from '../config.ts'
+import { reportLogins } from '../login/report-logins.ts'
 import { Server } from '../server.ts'
 import { undoJournal } from '../setup/journal.ts'
 import { readHostKeys } from '../signed-request.ts'
@@ -65,12 +66,14 @@ class Service {
     await Promise.all([
       this.#repeat('bundle', BUNDLE_EVERY_MS, () => this.#bundle()),
       this.#repeat('krl', SHORTEST_POLL_MS, (isFirst) => this.#krl(!isFirst)),
+      this.#logins(this.#options.signal),
     ])
   }
 
   async once(): Promise<void> {
     await this.#try('bundle', () => this.#bundle())
     await this.#try('krl', () => this.#krl(false))
+    await this.#logins()
     const failed = [...this.#errors].map(([what, text]) => `${what}: ${text}`)
     if (failed.length > 0) throw new Error(failed.join('; '))
   }
@@ -117,6 +120,16 @@ class Service {
     }
     writeStatus(statusOf(this.#state, facts, Date.now()))
     return failure === undefined
+  }
+
+  #logins(signal?: AbortSignal): Promise<void> {
+    const { config, say } = this.#options
+    const attempt = (work: () => Promise<void>) => this.#try('logins', work)
+    const state = () => this.#state
+    return reportLogins(
+      { server: this.#server, source: config.logSource, state, attempt, say },
+      signal,
+    )
   }
 
   async #bundle(): Promise<void> {
