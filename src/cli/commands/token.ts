@@ -172,6 +172,11 @@ export const tokenRevoke: Command = {
       value: 'orphan|path',
       help: 'orphan spares the children; path revokes all tokens made below a path.',
     },
+    {
+      name: 'certificates',
+      kind: 'bool',
+      help: 'Revokes the live SSH certificates that they were given too; as the mounts say when absent.',
+    },
   ],
   description: 'Revokes the token with its children and leases. - reads TOKEN from standard input.',
   examples: ['postern token revoke -accessor 9793c9b3', 'postern token revoke -self'],
@@ -185,6 +190,11 @@ export const tokenRevoke: Command = {
 /** Revokes the token that was named. Throws a Failure. */
 export async function revokeToken(session: Session): Promise<void> {
   const { path, body } = revocation(session.input, await tokenArgument(session))
+  const certificates = session.input.bool('certificates')
+  if (certificates !== undefined) {
+    if (!path.startsWith('auth/')) throw usageFailure('-mode=path takes no -certificates')
+    body['revoke_certificates'] = certificates
+  }
   const reply = await session.ask('revoking token', 'PUT', path, { body })
   const wasStored = lookUpVariable(session.terminal.environment, 'TOKEN') === undefined
   if (path.endsWith('/revoke-self') && wasStored) await eraseToken(session.terminal)

@@ -15,6 +15,7 @@ const init = () => import('../commands/operator/init.ts')
 const seal = () => import('../commands/operator/seal.ts')
 const quorum = () => import('../commands/operator/quorum.ts')
 const rotate = () => import('../commands/operator/rotate.ts')
+const cert = () => import('../commands/cert.ts')
 const backup = () => import('../commands/operator/backup.ts')
 const hostSetup = () => import('../commands/host/setup.ts')
 const oldMount = () => import('../commands/legacy/mount.ts')
@@ -61,6 +62,9 @@ export const commandList: readonly ListedCommand[] = [
     'Keeps a certificate ready for plain ssh',
     async () => (await import('../commands/ssh-cert.ts')).sshCert,
   ),
+  row('cert list', 'Lists certificates that were signed', async () => (await cert()).certList),
+  row('cert show', 'Shows for whom a certificate was signed', async () => (await cert()).certShow),
+  row('cert revoke', 'Has hosts refuse certificates', async () => (await cert()).certRevoke),
   row(
     'host setup',
     'Limits this host to certificates meant for it',
