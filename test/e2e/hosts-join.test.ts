@@ -7,7 +7,9 @@ import { type Api, apiOf } from '../support/api.ts'
 import { type Box, startBoxes } from '../support/boxes.ts'
 import { filesOf, makeTestCa, posternWords, type TestCa } from '../support/host-setup.ts'
 import { type RunningServer, startServer } from '../support/server.ts'
+import { eventually } from '../support/site.ts'
 
+const HOST_PROGRAM = path.resolve(import.meta.dirname, '../../bin/postern-host.js')
 const FOLDERS = ['/etc/ssh', '/etc/postern', '/var/lib/postern-host']
 
 suite('a host of a server', () => {
@@ -100,6 +102,7 @@ suite('a host of a server', () => {
     )
     assert.equal(status, 0, output + errors)
     assert.match(output, /enrolled as web-1 at /)
+    assert.match(output, /this host has KRL/)
     assert.equal(one.read('/etc/postern/host.hcl').includes(token), false)
 
     const [certificate, other] = [await signed('web-1'), await signed('web-0')]
@@ -110,8 +113,18 @@ suite('a host of a server', () => {
     assert.equal(again.status, 0, again.output + again.errors)
     assert.match(again.output, /in place already/)
 
+    const checked = await postern(one, ['check'])
+    assert.equal(checked.status, 1, checked.output)
+    assert.match(checked.output, /^warning {2}service: postern-host service is not running$/m)
+    assert.match(checked.output, /^note {5}logins: .*\n +change: session optional pam_exec\.so /m)
+    const real = await postern(one, ['check', '-role=ops', '-account=root'], 'root')
+    assert.doesNotMatch(real.output, /fault/)
     await server.stop()
     assert.equal(await isIn(one, certificate), true)
+    const file = '/run/postern/status.json'
+    await one.shell(`rm ${file}`)
+    one.spawn([process.execPath, HOST_PROGRAM, 'service', '-dev'])
+    await eventually(() => one.exists(file), 'the service tells nothing')
     const left = await postern(one, ['leave'])
     assert.equal(left.status, 0, left.errors)
     assert.deepEqual(await filesOf(one, ...FOLDERS), earlier)

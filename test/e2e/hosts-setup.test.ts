@@ -133,8 +133,10 @@ suite('postern host setup', { concurrency: 2 }, () => {
     await assertRefusal(box, /RevokedKeys \/etc\/ssh\/revoked is in use/)
   })
 
-  test('the test login takes an account that may log in', async () => {
-    const box = await start('users', (config) => `PermitRootLogin no\nAllowUsers deploy\n${config}`)
+  test('the test login takes an account that may log in, and the address that sshd listens on', async () => {
+    const { address } = boxes.get('users') as Box
+    const lines = `PermitRootLogin no\nAllowUsers deploy\nListenAddress ${address}\n`
+    const box = await start('users', (config) => lines + config)
     const { status, output, errors } = await setUp(box)
     assert.equal(status, 0, errors)
     assert.match(output, /lets deploy in/)

@@ -4,13 +4,15 @@ import type { Reply } from '../../client/reply.ts'
 import { parseHostConfig } from '../config.ts'
 import { hostPaths } from '../paths.ts'
 import { Server } from '../server.ts'
-import { alarmsOf, type Status } from '../service/status.ts'
+import { alarmsOf } from '../service/status.ts'
+import { runningService } from '../setup/join.ts'
 import { readHostState } from '../state.ts'
 import { type Finding, fault, note, warning } from './finding.ts'
 
 /** A host that is further off has its requests refused. */
 const MAX_SKEW_SECONDS = 60
 const NOTABLE_SKEW_SECONDS = 5
+export const PAM_FILE = '/etc/pam.d/sshd'
 const START = 'systemctl enable --now postern-host'
 
 /** What is known without asking anybody. */
@@ -25,19 +27,26 @@ export function checkService(now: number): Finding[] {
       ),
     ]
   }
-  const alarms = alarmsOf(state, now).map((text) => fault('service', text, START))
-  return isServiceAlive()
-    ? alarms
-    : [...alarms, warning('service', 'postern-host service is not running', START)]
+  return [
+    ...alarmsOf(state, now).map((text) => fault('service', text, START)),
+    ...(runningService() === undefined
+      ? [warning('service', 'postern-host service is not running', START)]
+      : []),
+    ...(hasSessionHook()
+      ? []
+      : [
+          note(
+            'logins',
+            `${PAM_FILE} does not tell of sessions`,
+            `session optional pam_exec.so quiet /bin/sh ${hostPaths.sessionHook}`,
+          ),
+        ]),
+  ]
 }
 
-function isServiceAlive(): boolean {
-  try {
-    const { pid } = JSON.parse(readFileSync(hostPaths.status, 'utf8')) as Status
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('service')
-  } catch {
-    return false
-  }
+/** Whether PAM tells the service who logs in and out. */
+export function hasSessionHook(): boolean {
+  return existsSync(PAM_FILE) && readFileSync(PAM_FILE, 'utf8').includes(hostPaths.sessionHook)
 }
 
 /** Asks for the CAs. A host without agent needs no server, and has `ask` only where somebody named one. */

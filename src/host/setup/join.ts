@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { BundleStatement } from '../../ssh/host/statement.ts'
 import { writeFileAtomically } from '../atomic-file.ts'
 import { type HostConfig, parseHostConfig } from '../config.ts'
@@ -10,10 +11,13 @@ import { hostPaths } from '../paths.ts'
 import { Server } from '../server.ts'
 import { fetchBundle, stateAfter } from '../service/bundle.ts'
 import { runService } from '../service/service.ts'
+import type { Status } from '../service/status.ts'
 import { readHostKeys } from '../signed-request.ts'
 import { readHostState, writeHostState } from '../state.ts'
 
 const UNIT = 'postern-host.service'
+const STOP_MS = 10_000
+const STOP_STEP_MS = 50
 
 /** By its first line, leaving knows that the file is no person's. */
 export const CONFIG_HEADER = '# Made by postern host setup.'
@@ -103,6 +107,23 @@ async function finish(config: HostConfig, say: JoinRequest['say']): Promise<void
 }
 
 /** It would put the files back that leaving removes. */
-export function stopService(): void {
+export async function stopService(): Promise<void> {
   spawnSync('systemctl', ['disable', '--now', UNIT])
+  const pid = runningService()
+  if (pid === undefined) return
+  process.kill(pid)
+  for (let waited = 0; runningService() === pid; waited += STOP_STEP_MS) {
+    if (waited > STOP_MS) throw new Error(`postern-host service does not end: process ${pid}`)
+    await delay(STOP_STEP_MS)
+  }
+}
+
+/** Its process, by what it says of itself. */
+export function runningService(): number | undefined {
+  try {
+    const { pid } = JSON.parse(readFileSync(hostPaths.status, 'utf8')) as Status
+    return /\0service\0/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8')) ? pid : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { removeFile, writeFileAtomically } from '../atomic-file.ts'
+import { hasSessionHook, PAM_FILE } from '../check/server.ts'
 import { hostPaths } from '../paths.ts'
 import { readIfThere } from '../service/bundle.ts'
 import { generalSettings } from '../sshd/effective.ts'
@@ -31,7 +32,7 @@ export async function leaveHost(say: (line: string) => void): Promise<boolean> {
   const places = [hostPaths.dropIn, hostPaths.sshFolder, hostPaths.stateFolder]
   if (rest === text && !places.some((place) => existsSync(place))) return false
   await assertRest(rest)
-  stopService()
+  await stopService()
   const pidFile = (await generalSettings(config)).get('pidfile')?.[0] ?? hostPaths.sshdPid
   if (rest !== text) writeFileAtomically(config, rest, statSync(config).mode & 0o7777)
   if (existsSync(hostPaths.dropIn)) removeFile(hostPaths.dropIn)
@@ -45,6 +46,7 @@ export async function leaveHost(say: (line: string) => void): Promise<boolean> {
   // One that a person wrote may be for one-time passwords.
   if (readIfThere(hostPaths.config)?.startsWith(CONFIG_HEADER)) removeFile(hostPaths.config)
   say("Postern's files are gone")
+  if (hasSessionHook()) say(`take the line with ${hostPaths.sessionHook} out of ${PAM_FILE}`)
   return true
 }
 
