@@ -1,7 +1,7 @@
 /**
  * `postern-host enroll`, `service` and `status`: what runs on a host outside PAM. Flags are written as those of verify-otp.
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { parseHostConfig } from './config.ts'
@@ -9,6 +9,7 @@ import { enrolHost } from './enroll.ts'
 import { oneLine } from './log.ts'
 import { hostPaths } from './paths.ts'
 import { runService } from './service/service.ts'
+import type { Status } from './service/status.ts'
 
 const USAGE = `usage: postern-host enroll [-config=FILE] [-join-token=FILE|-] [-name=NAME]
                            [-server-key=KEY|SHA256:…] [-replace] [-dev]
@@ -75,32 +76,34 @@ async function serve(args: readonly string[]): Promise<number> {
   const values = flags(args, { ...common, once: { type: 'boolean', default: false } })
   // systemd and every other supervisor put the time before it.
   const say = (line: string) => void process.stderr.write(`postern-host: ${oneLine(line)}\n`)
-  for (;;) {
-    const ending = new AbortController()
-    const ends = { hup: false }
-    const end = () => ending.abort()
-    const again = () => {
-      ends.hup = true
-      ending.abort()
+  let round = new AbortController()
+  let isEnding = false
+  const end = () => {
+    isEnding = true
+    round.abort()
+  }
+  process.on('SIGTERM', end).on('SIGINT', end)
+  process.on('SIGHUP', () => round.abort())
+  for (let config = readConfig(values.config, values.dev); ; ) {
+    await runService({ config, signal: round.signal, say, once: values.once })
+    if (isEnding || values.once) return 0
+    round = new AbortController()
+    try {
+      config = readConfig(values.config, values.dev)
+      say('reads its configuration again')
+    } catch (error) {
+      say(`goes on with its old configuration: ${(error as Error).message}`)
     }
-    process.once('SIGTERM', end).once('SIGINT', end).once('SIGHUP', again)
-    const { signal } = ending
-    await runService({
-      config: readConfig(values.config, values.dev),
-      signal,
-      say,
-      once: values.once,
-    })
-    process.off('SIGTERM', end).off('SIGINT', end).off('SIGHUP', again)
-    if (!ends.hup) return 0
-    say('reads its configuration again')
   }
 }
 
+/** 1 where somebody should look. */
 function status(): number {
+  if (!existsSync(hostPaths.status)) throw new Error('the service has not run since the start')
   const text = readFileSync(hostPaths.status, 'utf8')
   process.stdout.write(text)
-  const { alarms } = JSON.parse(text) as { alarms: readonly string[] }
+  const { pid, alarms } = JSON.parse(text) as Status
+  if (!existsSync(`/proc/${pid}`)) throw new Error('the service does not run')
   return alarms.length > 0 ? 1 : 0
 }
 
