@@ -17,6 +17,7 @@ export interface LoginRequest {
 const OTHER_HOST = 'postern-self-test.invalid'
 const RELOAD_TIMEOUT_MS = 15_000
 const CANDIDATES = 6
+const FIRST_PERSON = 1000
 
 /** Tries the logins on the running sshd, once it has read its new configuration. It has to trust the throw-away CA. */
 export async function assertLogins(
@@ -71,12 +72,13 @@ async function firstIn(
   )
 }
 
-/** Whoever runs this comes first. */
+/** Whoever runs this comes first, then people. */
 function candidates(): string[] {
   const able = readAccounts().filter(({ name, hasShell }) => hasShell && isAccount(name))
+  const people = able.filter(({ uid }) => uid >= FIRST_PERSON)
   const self = process.env['SUDO_USER'] ?? 'root'
-  const names = able.map(({ name }) => name)
-  return [self, ...names.filter((name) => name !== self)].slice(0, CANDIDATES)
+  const names = [self, ...[...people, ...able].map(({ name }) => name)]
+  return [...new Set(names)].slice(0, CANDIDATES)
 }
 
 function ownCertificate(request: LoginRequest, selfTest: SelfTest, account: string) {

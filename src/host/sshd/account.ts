@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 
 export interface Account {
   readonly name: string
+  readonly uid: number
   readonly home: string
   readonly hasShell: boolean
 }
@@ -13,8 +14,15 @@ export function readAccounts(): Account[] {
   const { status, stdout } = spawnSync('getent', ['passwd'], { encoding: 'utf8', timeout: 10_000 })
   const text = status === 0 ? stdout : readFileSync('/etc/passwd', 'utf8')
   return text.split('\n').flatMap((line) => {
-    const [name = '', , , , , home = '', shell = ''] = line.split(':')
+    const [name = '', , uid, , , home = '', shell = ''] = line.split(':')
     if (name === '') return []
-    return [{ name, home, hasShell: !/\/(nologin|false|sync|halt|shutdown)$/.test(shell) }]
+    return [
+      {
+        name,
+        uid: Number(uid),
+        home,
+        hasShell: !/\/(nologin|false|sync|halt|shutdown)$/.test(shell),
+      },
+    ]
   })
 }
