@@ -1,6 +1,6 @@
 /**
  * What an accepted OTP leaves for PAM's session phase, where nothing else tells how somebody came in: one file per
- * login below /run/postern/otp, readable by root alone, good for 60 s and for the sshd process that asked (hosts 1.12).
+ * login below /run/postern/otp, readable by root alone, for the sshd process that asked and a session within 60 s (hosts 1.12).
  */
 import {
   lstatSync,
@@ -18,7 +18,11 @@ import { hostPaths } from './paths.ts'
 /** Where `verify-otp` puts the records, and the session's hook looks for them. */
 export const OTP_LOGINS: string = path.join(hostPaths.runFolder, 'otp')
 
+/** Between the password and the session that it opens. */
 const LIFE_MS = 60_000
+/** A session may be looked at late: when the service was away. */
+const KEPT_MS = 24 * 60 * 60_000
+const MAX_KEPT = 4000
 /** The PAM process of sshd, its monitor, the listener, and what started that. */
 const MAX_PROCESSES = 5
 /** When it was made, and by chance; one that is being written has a dot in front. */
@@ -75,12 +79,14 @@ function readProcess(pid: number): { readonly parent: number; readonly start: nu
   }
 }
 
-/** Puts a record where its session will look, and removes those that have expired. Throws where it can't. */
+/** Puts a record where its session will be looked for, and removes those that nobody came for. Throws where it can't. */
 export function putOtpLogin(folder: string, login: OtpLogin, now: number): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   assertOwn(folder)
-  for (const name of readdirSync(folder)) {
-    if (!isFresh(name, now)) remove(path.join(folder, name))
+  const names = readdirSync(folder).sort()
+  for (const [at, name] of names.entries()) {
+    const isTooMany = names.length - at >= MAX_KEPT
+    if (isTooMany || !isWithin(KEPT_MS, name, now)) remove(path.join(folder, name))
   }
   const name = `${String(now).padStart(13, '0')}-${uuid()}`
   const draft = path.join(folder, `.${name}`)
@@ -89,15 +95,16 @@ export function putOtpLogin(folder: string, login: OtpLogin, now: number): void 
 }
 
 /**
- * Takes the record of the password with which this session's user came in; undefined where there is none. It is
- * given once. Never throws.
+ * Takes the record of the password with which the user of a session of this time, in milliseconds, came in; undefined
+ * where there is none. It is given once. Never throws.
  */
-export function takeOtpLogin(folder: string, session: Session, now: number): OtpLogin | undefined {
+export function takeOtpLogin(folder: string, session: Session, at: number): OtpLogin | undefined {
   try {
     assertOwn(folder)
-    const names = readdirSync(folder).filter((name) => name[0] !== '.' && isFresh(name, now))
+    const names = readdirSync(folder).filter((name) => name[0] !== '.')
     // Of several tries on one connection the last one let the user in.
     for (const name of names.sort().reverse()) {
+      if (!isWithin(LIFE_MS, name, at)) continue
       const file = path.join(folder, name)
       const login = readLogin(file)
       if (login && isOf(login, session) && remove(file)) return login
@@ -121,9 +128,9 @@ function readLogin(file: string): OtpLogin | undefined {
   }
 }
 
-function isFresh(name: string, now: number): boolean {
-  const at = Number(NAME.exec(name)?.[1])
-  return Math.abs(now - at) < LIFE_MS
+/** Also false for a name that is none of ours. */
+function isWithin(milliseconds: number, name: string, time: number): boolean {
+  return Math.abs(time - Number(NAME.exec(name)?.[1])) < milliseconds
 }
 
 /** False where somebody else has removed it. */

@@ -52,11 +52,24 @@ suite('the record of an accepted OTP', () => {
     })
   }
 
-  test('is good for 60 s, and goes with the next one that is put there', () => {
+  test('is good for a session within 60 s, whenever that is looked at', () => {
     putOtpLogin(folder, login, now)
     assert.equal(takeOtpLogin(folder, session, now + 60_000), undefined)
-    putOtpLogin(folder, { ...login, user: 'bob' }, now + 60_000)
+    putOtpLogin(folder, { ...login, user: 'bob' }, now + 3_600_000)
+    assert.deepEqual(takeOtpLogin(folder, session, now + 59_000), login)
+  })
+
+  test('goes after a day, and when there are too many', () => {
+    putOtpLogin(folder, login, now)
+    putOtpLogin(folder, { ...login, user: 'bob' }, now + 86_400_000)
     assert.equal(readdirSync(folder).length, 1)
+    for (let at = 0; at < 4100; at++) {
+      const name = `${now + 86_400_000 + at}-2f7e25a2-24c9-4b7b-0d35-27d5e5203a5c`
+      writeFileSync(path.join(folder, name), '{}')
+    }
+    putOtpLogin(folder, login, now + 86_410_000)
+    assert.equal(readdirSync(folder).length, 4000)
+    assert.deepEqual(takeOtpLogin(folder, session, now + 86_410_000), login)
   })
 
   test('of two on one connection the last is the one', () => {
