@@ -53,7 +53,8 @@ export async function refreshKrl(refresh: KrlRefresh): Promise<boolean> {
   }
   const { version, issuedAt, notAfter, sha256 } = content
   keep({ version, issuedAt, notAfter, sha256 })
-  if (!bytes) return false
+  // A server need not know If-None-Match.
+  if (!bytes || sha256 === held?.sha256) return false
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o755 })
   writeFileAtomically(file, bytes, 0o644)
   return true

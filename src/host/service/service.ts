@@ -16,11 +16,15 @@ import { refreshDropIn, reloadIfDue } from './drop-in.ts'
 import { refreshKrl } from './krl.ts'
 import { statusOf, writeStatus } from './status.ts'
 
-const BUNDLE_EVERY_MS = 5 * 60_000
+/** Twice as long each time while nothing changes. */
+const BUNDLE_EVERY_MS = 60_000
+const LONGEST_BUNDLE_PAUSE_MS = 5 * 60_000
 const FIRST_PAUSE_MS = 2000
 const LONGEST_PAUSE_MS = 60_000
+const POLL_PAUSE_MS = 500
 /** A server that answers long polls at once must not be asked all the time. */
-const SHORTEST_POLL_MS = 1000
+const SHORT_POLL_MS = 5000
+const SHORT_POLL_PAUSE_MS = 20_000
 
 export interface ServiceOptions {
   readonly config: HostConfig
@@ -64,15 +68,15 @@ class Service {
 
   async run(): Promise<void> {
     await Promise.all([
-      this.#repeat('bundle', BUNDLE_EVERY_MS, () => this.#bundle()),
-      this.#repeat('krl', SHORTEST_POLL_MS, (isFirst) => this.#krl(!isFirst)),
+      this.#repeatBundle(),
+      this.#repeat('krl', (isFirst) => this.#krl(!isFirst)),
       this.#logins(this.#options.signal),
     ])
   }
 
   async once(): Promise<void> {
-    await this.#try('bundle', () => this.#bundle())
-    await this.#try('krl', () => this.#krl(false))
+    await this.#try('bundle', async () => void (await this.#bundle()))
+    await this.#try('krl', async () => void (await this.#krl(false)))
     await this.#logins()
     const failed = [...this.#errors].map(([what, text]) => `${what}: ${text}`)
     if (failed.length > 0) throw new Error(failed.join('; '))
@@ -82,16 +86,30 @@ class Service {
     this.#server.close()
   }
 
-  /** Again and again; after a failure with growing pauses, so that a server that comes back is not run over. */
-  async #repeat(what: string, everyMs: number, work: (isFirst: boolean) => Promise<void>) {
+  #repeatBundle(): Promise<void> {
+    let pause = BUNDLE_EVERY_MS
+    return this.#repeat('bundle', async () => {
+      const isNew = await this.#bundle()
+      pause = isNew ? BUNDLE_EVERY_MS : Math.min(2 * pause, LONGEST_BUNDLE_PAUSE_MS)
+      return pause
+    })
+  }
+
+  /**
+   * Again and again, with the pause in milliseconds that the work gives; after a failure with growing ones, so that a server
+   * that comes back is not run over by all its hosts at once.
+   */
+  async #repeat(what: string, work: (isFirst: boolean) => Promise<number>) {
     const { signal } = this.#options
-    let pause = FIRST_PAUSE_MS
+    let failurePause = FIRST_PAUSE_MS
     for (let isFirst = true; !signal.aborted; ) {
-      const isDone = await this.#try(what, () => work(isFirst))
+      let pause = failurePause
+      const isDone = await this.#try(what, async () => {
+        pause = await work(isFirst)
+      })
       if (isDone) isFirst = false
-      const wait = isDone ? everyMs : pause
-      pause = isDone ? FIRST_PAUSE_MS : Math.min(2 * pause, LONGEST_PAUSE_MS)
-      await delay(wait * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => {})
+      failurePause = isDone ? FIRST_PAUSE_MS : Math.min(2 * failurePause, LONGEST_PAUSE_MS)
+      await delay(pause * (0.5 + Math.random()), undefined, { signal }).catch(() => {})
     }
   }
 
@@ -118,7 +136,12 @@ class Service {
       errors: Object.fromEntries(this.#errors),
       lastContact: this.#lastContact,
     }
-    writeStatus(statusOf(this.#state, facts, Date.now()))
+    try {
+      writeStatus(statusOf(this.#state, facts, Date.now()))
+    } catch (error) {
+      // Whatever else can't be told, sshd gets its files.
+      this.#options.say(`no status can be written: ${(error as Error).message}`)
+    }
     return failure === undefined
   }
 
@@ -132,7 +155,8 @@ class Service {
     )
   }
 
-  async #bundle(): Promise<void> {
+  /** True when it says something new. */
+  async #bundle(): Promise<boolean> {
     const { say } = this.#options
     const keys = readHostKeys()
     const bundle = await fetchBundle(this.#server, this.#state, keys[0], Date.now())
@@ -140,7 +164,8 @@ class Service {
     if (undoJournal()) say('has undone a set-up that was cut off')
     const { bundle: before, serverKey } = this.#state
     this.#keep(stateAfter(this.#state, bundle))
-    if (bundle.version !== before?.version) say(`has bundle ${bundle.version}`)
+    const isNew = bundle.version !== before?.version
+    if (isNew) say(`has bundle ${bundle.version}`)
     if (bundle.serverKey !== serverKey) say("knows the server's new key")
     if (writeUserCas(bundle)) say(`trusts ${bundle.userCas.length} CA(s) for users`)
     const { files, renewed, failure } = await renewCertificates(this.#server, this.#state, keys, {
@@ -151,9 +176,12 @@ class Service {
     if (await refreshDropIn(bundle, files)) say("has changed sshd's configuration")
     await reloadIfDue()
     if (failure) throw failure
+    return isNew
   }
 
-  async #krl(waits: boolean): Promise<void> {
+  /** How long to wait before the next time. */
+  async #krl(waits: boolean): Promise<number> {
+    const started = performance.now()
     const isNew = await refreshKrl({
       server: this.#server,
       state: () => this.#state,
@@ -162,6 +190,8 @@ class Service {
       now: Date.now,
     })
     if (isNew) this.#options.say(`has KRL ${this.#state.krl?.version}`)
+    const hasWaited = performance.now() - started > SHORT_POLL_MS
+    return isNew || hasWaited || !waits ? POLL_PAUSE_MS : SHORT_POLL_PAUSE_MS
   }
 
   #keep(state: HostState): void {

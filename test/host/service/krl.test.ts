@@ -190,6 +190,14 @@ suite('the KRL of a host', () => {
     assert.deepEqual(fake.asked, ['krl', 'krl.sig', 'krl', 'krl.sig'])
   })
 
+  test('a server that knows no ETag has nothing written again', async () => {
+    const whole = krlOf(ca, 5)
+    fake.answers.set('krl', () => ({ body: whole }))
+    const { ino } = statSync(file)
+    assert.equal(await refresh(), false)
+    assert.equal(statSync(file).ino, ino)
+  })
+
   test('a file that somebody emptied, changed or removed is fetched again', async () => {
     const whole = krlOf(ca, 5)
     for (const harm of [
