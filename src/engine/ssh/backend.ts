@@ -27,7 +27,7 @@ import { configHostsPath } from './host/config-hosts.ts'
 import { enrolPaths } from './host/enroll.ts'
 import { hostPaths } from './host/host-paths.ts'
 import { identityPaths } from './host/identity.ts'
-import { joinTokenPaths } from './host/join-token.ts'
+import { joinTokenPaths, removeExpiredJoinTokens } from './host/join-token.ts'
 import { HostRequests } from './host/signed-request.ts'
 import { certificatePaths } from './inventory/cert-paths.ts'
 import { configCertificatesPath } from './inventory/config.ts'
@@ -120,6 +120,7 @@ export function createSshBackend(options: SshBackendOptions): Backend {
     periodic: async (views) => {
       await tidyCertificates(views)
       await tidyLogins(views)
+      await removeExpiredJoinTokens(views.store, views.now)
     },
     restored: async (views) => {
       await raiseKrlVersion(views)

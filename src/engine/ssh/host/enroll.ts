@@ -19,6 +19,7 @@ import { hostFields, listsOf, parseHostKey } from './host-fields.ts'
 import { identityOf } from './identity.ts'
 import { joiningOf } from './join-token.ts'
 import {
+  checkTaken,
   findHost,
   type HostRecord,
   hostName,
@@ -212,6 +213,7 @@ async function approve({ store, fields }: Call<typeof approveFields>): Promise<O
     )
   }
   const approved: HostRecord = { ...stored.host, state: 'active', hostKeys, addresses }
+  await checkTaken(store, approved)
   const { writes, conditions } = putHost(store, approved, stored)
   return {
     data: { host_id: id, state: approved.state, host_keys: approved.hostKeys },

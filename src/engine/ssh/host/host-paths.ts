@@ -4,7 +4,6 @@ import type { Call, Outcome } from '../../../mount/call.ts'
 import { declarePath, type Path } from '../../../mount/path.ts'
 import { sshdConfig } from '../../../ssh/host/drop-in.ts'
 import { isGroup, isHostId } from '../../../ssh/scoped-name.ts'
-import type { StoreView } from '../../../storage/view.ts'
 import { showReports } from '../login/report-state.ts'
 import { absent, pageFields } from '../page.ts'
 import { parseTag } from '../scope/tag.ts'
@@ -13,11 +12,11 @@ import { pendingEnrolment } from './enroll.ts'
 import { hostFields, listsOf, NO_LISTS, showLists } from './host-fields.ts'
 import { readState, showState } from './host-state.ts'
 import {
+  checkTaken,
   GROUP_INDEX,
   HOSTS,
   type HostRecord,
   type HostState,
-  hostWith,
   putHost,
   readHost,
   removeHost,
@@ -119,18 +118,6 @@ async function update(call: Call<typeof fields>): Promise<Outcome> {
   }
   await checkTaken(store, host)
   return { data: show(host), ...putHost(store, host, stored) }
-}
-
-async function checkTaken(store: StoreView, host: HostRecord): Promise<void> {
-  for (const part of [
-    { hostKeys: host.hostKeys, names: [] },
-    { hostKeys: [], names: [host.id, ...host.names] },
-  ]) {
-    const owner = await hostWith(store, part)
-    if (owner !== undefined && owner !== host.id) {
-      throw badRequest(`a ${part.names.length > 0 ? 'name' : 'key'} is that of the host ${owner}`)
-    }
-  }
 }
 
 function show(host: HostRecord): Record<string, unknown> {

@@ -104,6 +104,19 @@ export async function hostWith(
   return entry && decodeRecord<string>(entry.value)
 }
 
+/** Throws a 400 where a name or a key is another host's. */
+export async function checkTaken(store: StoreView, host: HostRecord): Promise<void> {
+  for (const part of [
+    { hostKeys: host.hostKeys, names: [] },
+    { hostKeys: [], names: [host.id, ...host.names] },
+  ]) {
+    const owner = await hostWith(store, part)
+    if (owner !== undefined && owner !== host.id) {
+      throw badRequest(`a ${part.names.length > 0 ? 'name' : 'key'} is that of the host ${owner}`)
+    }
+  }
+}
+
 /** A DNS name in the one form that is compared, or undefined: small letters, no final dot. */
 export function hostName(text: string): string | undefined {
   const name = text.toLowerCase().replace(/\.$/, '')

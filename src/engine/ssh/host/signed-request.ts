@@ -20,6 +20,8 @@ const MAX_SKEW_SECONDS = 60
 const REMEMBERED_MS = 2 * MAX_SKEW_SECONDS * 1000
 /** 10,000 hosts send some 40,000 in that time. More: refused, not forgotten. */
 const MAX_REMEMBERED = 200_000
+/** A host that goes wild, or whose key was stolen, takes no room of others. */
+const MAX_OF_ONE_HOST = 5000
 
 export interface SignedRequest {
   readonly hostId: string
@@ -28,11 +30,18 @@ export interface SignedRequest {
   readonly key: PublicKey
 }
 
+interface SeenRequest {
+  readonly hostId: string
+  readonly requestId: string
+  readonly until: number
+}
+
 /** Judges the signatures of hosts, for all mounts of an engine. */
 export class HostRequests {
   readonly #clusterId: () => string
   /** Random numbers with the request that brought each, and when it may be forgotten; in that order. */
-  readonly #seen = new Map<string, { readonly requestId: string; readonly until: number }>()
+  readonly #seen = new Map<string, SeenRequest>()
+  readonly #countOf = new Map<string, number>()
   readonly #startedAt: number
 
   constructor(clusterId: () => string, now: number) {
@@ -50,7 +59,7 @@ export class HostRequests {
     const hostId = call.headers.get(hostHeaders.host) ?? ''
     const host = await findHost(call.store, hostId)
     const signed = this.#signed(call, this.#clusterId())
-    if (!host || host.state !== 'active' || !signed || signed.hostId !== host.id) throw denied()
+    if (host?.state !== 'active' || signed?.hostId !== host.id) throw denied()
     if (!host.hostKeys.some((line) => isSameKey(parseAuthorizedKey(line), signed.key))) {
       throw denied()
     }
@@ -61,7 +70,7 @@ export class HostRequests {
   /** The key that signed a request for enrolment, in which neither cluster nor host is named. */
   newcomer(call: Call): PublicKey {
     const signed = this.#signed(call, '')
-    if (!signed || signed.hostId !== '') throw denied()
+    if (signed?.hostId !== '') throw denied()
     this.#takeOnce(call, signed)
     return signed.key
   }
@@ -98,7 +107,7 @@ export class HostRequests {
   }
 
   /** Only what is signed gets here: nobody else can fill the memory, or learn the time from a refusal. */
-  #takeOnce({ headers, requestId, now }: Call, { unixSeconds }: SignedRequest): void {
+  #takeOnce({ headers, requestId, now }: Call, { hostId, unixSeconds }: SignedRequest): void {
     const skew = unixSeconds - now / 1000
     if (Math.abs(skew) > MAX_SKEW_SECONDS) {
       const server = new Date(now).toISOString()
@@ -110,17 +119,30 @@ export class HostRequests {
     if (unixSeconds * 1000 < this.#startedAt - 1000) {
       throw new PosternError('unavailable', 'the server has just started; sign the request anew')
     }
-    for (const [nonce, { until }] of this.#seen) {
-      if (until > now) break
-      this.#seen.delete(nonce)
-    }
+    this.#forget(now)
     // Its bytes, which can be spelled in several ways.
     const nonce = Buffer.from(headers.get(hostHeaders.nonce) ?? '', 'base64url').toString('hex')
     // A request may be run again when its commit met another one.
     const before = this.#seen.get(nonce)
     if (before && before.requestId !== requestId) throw denied()
-    if (this.#seen.size >= MAX_REMEMBERED) throw new PosternError('too_many_requests')
-    if (!before) this.#seen.set(nonce, { requestId, until: now + REMEMBERED_MS })
+    if (before) return
+    const count = this.#countOf.get(hostId) ?? 0
+    if (this.#seen.size >= MAX_REMEMBERED || count >= MAX_OF_ONE_HOST) {
+      throw new PosternError('too_many_requests', 'too many signed requests within two minutes')
+    }
+    this.#countOf.set(hostId, count + 1)
+    this.#seen.set(nonce, { hostId, requestId, until: now + REMEMBERED_MS })
+  }
+
+  #forget(now: number): void {
+    for (const [nonce, { hostId, until }] of this.#seen) {
+      // In the last millisecond its time is still good.
+      if (until >= now) break
+      this.#seen.delete(nonce)
+      const count = this.#countOf.get(hostId) ?? 0
+      if (count > 1) this.#countOf.set(hostId, count - 1)
+      else this.#countOf.delete(hostId)
+    }
   }
 }
 

@@ -1,89 +1,28 @@
 /** What somebody tries who holds a join token, another host's key or a captured request (protocols 5.4). */
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import {
   HOST_NAMESPACE,
   type HostRequest,
   hostHeaders,
   hostProofMessage,
-  hostRequestMessage,
-  NONCE_BYTES,
 } from '../../../../src/ssh/host/host-request.ts'
-import { encodeAuthorizedKey } from '../../../../src/ssh/key/authorized-keys.ts'
 import { fingerprint } from '../../../../src/ssh/key/fingerprint.ts'
-import { generateKeyPair, type PrivateKey } from '../../../../src/ssh/key/private-key.ts'
+import { generateKeyPair } from '../../../../src/ssh/key/private-key.ts'
 import { signBlob } from '../../../../src/ssh/sshsig.ts'
-import { vectorPrivateKey } from '../../../ssh/support.ts'
-import type { Answer, Mounted, Sent } from '../../harness.ts'
-import { assertDone, assertRefused, CLUSTER_ID, mountCa } from '../support.ts'
-
-const DENIED = 'permission denied'
-const mine = vectorPrivateKey('ed25519')
-const victims = vectorPrivateKey('p256')
-const lineOf = ({ publicKey }: PrivateKey) => encodeAuthorizedKey(publicKey.blob)
-
-async function mountHosts(startedAt = 0): Promise<Mounted> {
-  const ssh = await mountCa('p384', { clock: { now: () => startedAt } })
-  assertDone(await ssh.write('config/hosts', { host_scope: true }))
-  const names = { names: 'web-1.example.org', certificate_names: 'web-1.example.org' }
-  assertDone(await ssh.write('hosts/web-1', { host_keys: lineOf(victims), ...names }))
-  return ssh
-}
-
-async function sign(
-  ssh: Mounted,
-  key: PrivateKey,
-  request: Partial<HostRequest> & Pick<HostRequest, 'path'>,
-): Promise<Sent & { bodyText: string }> {
-  const full: HostRequest = {
-    clusterId: CLUSTER_ID,
-    method: 'POST',
-    body: '',
-    hostId: 'web-1',
-    unixSeconds: Math.floor(ssh.now / 1000),
-    nonce: randomBytes(NONCE_BYTES),
-    ...request,
-  }
-  const signature = await signBlob(key, HOST_NAMESPACE, hostRequestMessage(full))
-  const headers: Record<string, string> = {
-    [hostHeaders.time]: String(full.unixSeconds),
-    [hostHeaders.nonce]: Buffer.from(full.nonce).toString('base64url'),
-    [hostHeaders.signature]: signature.toString('base64'),
-  }
-  if (full.hostId !== '') headers[hostHeaders.host] = full.hostId
-  return { headers, bodyText: String(full.body) }
-}
-
-async function joinToken(ssh: Mounted, fields: object = {}): Promise<string> {
-  const made = await ssh.write('join-tokens', { name_pattern: 'web-*', uses: 5, ...fields })
-  assertDone(made)
-  return String(made.data['join_token'])
-}
-
-interface Newcomer {
-  readonly key?: PrivateKey
-  readonly fields?: Record<string, unknown>
-  readonly request?: Partial<HostRequest>
-}
-
-/** The request is signed when this resolves; what it gives sends it. */
-async function prepared(
-  ssh: Mounted,
-  token: string,
-  name: string,
-  { key = mine, fields = {}, request = {} }: Newcomer = {},
-): Promise<() => Promise<Answer>> {
-  const data = { join_token: token, name, addresses: [], host_keys: [lineOf(key)], ...fields }
-  const body = JSON.stringify(data)
-  const terms = { path: '/v1/ssh/host-enroll', clusterId: '', hostId: '', body, ...request }
-  const sent = await sign(ssh, key, terms)
-  return () => ssh.write('host-enroll', data, sent)
-}
-
-async function enrol(...of: Parameters<typeof prepared>): Promise<Answer> {
-  return (await prepared(...of))()
-}
+import type { Mounted, Sent } from '../../harness.ts'
+import { assertDone, assertRefused } from '../support.ts'
+import {
+  DENIED,
+  enrol,
+  joinToken,
+  lineOf,
+  mine,
+  mountHosts,
+  prepared,
+  sign,
+  victims,
+} from './support.ts'
 
 const stateOf = async (ssh: Mounted, id: string) => (await ssh.read(`hosts/${id}`)).data['state']
 
@@ -271,6 +210,65 @@ describe('a request that a host signed', () => {
     assert.equal((await certificate(ssh, await sign(ssh, victims, { path, body }))).status, 503)
     ssh.now += 30_000
     assertDone(await certificate(ssh, await sign(ssh, victims, { path, body })))
+  })
+
+  test('protocols 5.4: is taken once, also in the last moment of its time', async () => {
+    const ssh = await mountHosts()
+    const ahead = Math.floor(ssh.now / 1000) + 60
+    const sent = await sign(ssh, victims, { path, body, unixSeconds: ahead })
+    assertDone(await certificate(ssh, { ...sent, requestId: 'first' }))
+    for (const passed of [0, 60_000, 60_000]) {
+      ssh.now += passed
+      assertRefused(await certificate(ssh, { ...sent, requestId: 'again' }), 403, DENIED)
+    }
+    ssh.now += 1000
+    assert.equal((await certificate(ssh, { ...sent, requestId: 'again' })).status, 400)
+  })
+
+  test('protocols 5.4: is taken once, however its random number is spelled', async () => {
+    const ssh = await mountHosts()
+    const sent = await sign(ssh, victims, { path, body })
+    assertDone(await certificate(ssh, { ...sent, requestId: 'first' }))
+    const nonce = sent.headers?.[hostHeaders.nonce] ?? ''
+    const bits = Buffer.from(nonce, 'base64url')
+    for (const spelled of [`${nonce}==`, bits.toString('base64'), `${nonce} `, `${nonce}=`]) {
+      const headers = { ...sent.headers, [hostHeaders.nonce]: spelled }
+      const again = { ...sent, headers, requestId: 'again' }
+      assertRefused(await certificate(ssh, again), 403, DENIED)
+    }
+  })
+
+  test('protocols 5.4: is refused more than 60 s off, either way, and told by how much', async () => {
+    const ssh = await mountHosts()
+    const now = Math.floor(ssh.now / 1000)
+    const cases = [
+      [now - 61, /61 s behind the server's/],
+      [now + 61, /61 s ahead of the server's/],
+    ] as const
+    for (const [unixSeconds, text] of cases) {
+      const { status, error } = await certificate(
+        ssh,
+        await sign(ssh, victims, { path, body, unixSeconds }),
+      )
+      assert.equal(status, 400)
+      assert.match(error ?? '', text)
+    }
+  })
+
+  test('is refused from a host that is disabled, and good again when that is over', async () => {
+    const ssh = await mountHosts()
+    assertDone(await ssh.write('hosts/web-1', { state: 'disabled' }))
+    assertRefused(await certificate(ssh, await sign(ssh, victims, { path, body })), 403, DENIED)
+    assertDone(await ssh.write('hosts/web-1', { state: 'active' }))
+    assertDone(await certificate(ssh, await sign(ssh, victims, { path, body })))
+    assertDone(await ssh.delete('hosts/web-1'))
+    assertRefused(await certificate(ssh, await sign(ssh, victims, { path, body })), 403, DENIED)
+  })
+
+  test('is refused with a host key that was taken away', async () => {
+    const ssh = await mountHosts()
+    assertDone(await ssh.write('hosts/web-1', { host_keys: lineOf(mine) }))
+    assertRefused(await certificate(ssh, await sign(ssh, victims, { path, body })), 403, DENIED)
   })
 
   test('is refused for a host that is not, by the same words as for a wrong key', async () => {
