@@ -155,7 +155,8 @@ export class LineEncoder {
         member('remote_port', request.remotePort || undefined) +
         member('wrap_ttl', request.wrapTtlSeconds || undefined) +
         (headers.size === 0 ? '' : member('headers', this.#headers(request, headers))) +
-        member('client_certificate_serial_number', request.clientCertificateSerial),
+        member('client_certificate_serial_number', request.clientCertificateSerial) +
+        member('host_id', request.hostId),
     )
   }
 

@@ -16,6 +16,8 @@ export interface AuditedRequest {
   readonly wrapTtlSeconds: number | undefined
   readonly headers: ReadonlyMap<string, string>
   readonly clientCertificateSerial: string | undefined
+  /** The enrolled host that a request says it comes from: proven where it succeeds. */
+  readonly hostId?: string | undefined
   readonly mount: AuditedMount | undefined
 }
 

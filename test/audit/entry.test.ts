@@ -82,6 +82,7 @@ describe('a request line', () => {
       declared: new Set(['ip']),
       wrapTtlSeconds: 60,
       clientCertificateSerial: '42',
+      hostId: 'web-1',
       headers: new Map([
         ['user-agent', 'curl/8'],
         ['x-trace', 'abc'],
@@ -131,6 +132,7 @@ describe('a request line', () => {
         wrap_ttl: 60,
         headers: { 'user-agent': ['curl/8'], 'x-trace': [h('abc')] },
         client_certificate_serial_number: '42',
+        host_id: 'web-1',
       },
     })
   })

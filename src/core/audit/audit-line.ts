@@ -11,6 +11,8 @@ import type { PosternError } from '../../errors.ts'
 import type { Mount } from '../../mount/mount-table.ts'
 import type { Operation } from '../../mount/operation.ts'
 import type { Match } from '../../mount/router.ts'
+import { hostHeaders } from '../../ssh/host/host-request.ts'
+import { isHostId } from '../../ssh/scoped-name.ts'
 import type { StoredToken } from '../../token/token.ts'
 import { secondsLeft } from '../../token/token.ts'
 import type { OpenedRequest } from '../request/authorize.ts'
@@ -48,11 +50,19 @@ export function auditRecord(reached: Reached): AuditRecord {
       wrapTtlSeconds: request.wrapTtlSeconds,
       headers: request.headers,
       clientCertificateSerial: request.clientCertificateSerial,
+      hostId: claimedHost(reached),
       mount: mount && auditedMount(mount),
     },
     caller: token && auditedCaller(token, reached.now ?? 0),
     ...(reached.policyResults ? { policyResults: reached.policyResults } : {}),
   }
+}
+
+/** Only where hosts ask, and only what could be an id: anybody may send the header. */
+function claimedHost({ request, match }: Reached): string | undefined {
+  if (match?.path.auth !== 'none') return undefined
+  const id = request.headers.get(hostHeaders.host)
+  return id !== undefined && isHostId(id) ? id : undefined
 }
 
 const NOTHING: ReadonlySet<string> = new Set()

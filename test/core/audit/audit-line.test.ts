@@ -1,4 +1,4 @@
-/** Which parts of a path audit lines may not show in clear (protocols 2.4). */
+/** What audit lines say of a request: parts of a path that are not shown in clear (protocols 2.4), and the host that asks. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { mountCa, mountSsh, startTestCore, type TestCore } from '../../support/core.ts'
@@ -62,4 +62,15 @@ describe('protocols 2.4: a password in a path is hashed', () => {
     await server.send('update', 'sys/mounts/shown/tune', keys)
     assert.deepEqual(await hiddenParts('update', `shown/creds/${OTP}`), [[], []])
   })
+})
+
+test('the lines of a request by a host say which it claims to be, and of no other request', async () => {
+  const hostOf = async (path: string, host: string) => {
+    server.audit.requests.length = 0
+    await server.send('read', path, {}, { headers: { 'x-postern-host': host } }).catch(() => {})
+    return server.audit.requests.map(({ request }) => request.hostId)
+  }
+  assert.deepEqual(await hostOf('ssh/host/bundle', 'web-1'), ['web-1'])
+  assert.deepEqual(await hostOf('ssh/host/bundle', 'web-1" or worse'), [undefined])
+  assert.deepEqual(await hostOf('ssh/roles/web', 'web-1'), [undefined])
 })
