@@ -9,6 +9,8 @@ import { krlVersion, readKrlContent } from './krl-store.ts'
 
 const POLL_MILLISECONDS = 1000
 const MAX_WAITERS = 10_000
+/** Waits that end within this time end together: answers in one turn cost a quarter less than one by one. */
+const TOGETHER_MILLISECONDS = 500
 /** Mounts whose lists are kept in memory. */
 const MAX_LISTS = 16
 
@@ -78,7 +80,8 @@ export class KrlServer {
     if (watch.version !== version) return
     this.#waiters++
     const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, milliseconds).unref()
+    const early = (performance.now() + milliseconds) % TOGETHER_MILLISECONDS
+    const timer = setTimeout(resolve, milliseconds - early).unref()
     watch.waiting.add(resolve)
     onGone(resolve)
     await promise
