@@ -78,6 +78,15 @@ suite('postern host setup', { concurrency: 2 }, () => {
     assert.deepEqual(await filesOf(box, ...FOLDERS), earlier)
     assert.equal(await byKey(box), true)
     assert.match((await posternIn(box, 'host', 'leave')).output, /nothing to undo/)
+
+    // One that lets everybody in: only the certificates that have to be refused show it.
+    box.write('/root/bin/ssh', '#!/bin/sh\necho "Authenticated to x" >&2\n', 0o755)
+    const words = posternWords('host', 'setup', '-id=web-1', `-ca-file=${ca.file}`)
+    const fooled = await box.run(words, {
+      env: { PATH: '/root/bin:/usr/sbin:/usr/bin:/sbin:/bin' },
+    })
+    assert.match(fooled.errors, /would let root in by a certificate that is not for this host/)
+    assert.deepEqual(await filesOf(box, ...FOLDERS), earlier)
   })
 
   test('a Match block that changes a setting is named with its line, and nothing is changed (protocols 5.3)', async () => {

@@ -48,6 +48,11 @@ export async function startSelfTest(): Promise<SelfTest> {
   const key = path.join(folder, 'key')
   writeFileSync(key, encodePrivateKey(subject.keyObject), { mode: 0o600 })
   let logins = 0
+  const end = () => {
+    process.off('exit', end)
+    rmSync(folder, { recursive: true, force: true })
+  }
+  process.once('exit', end)
   return {
     folder,
     caLine: encodeAuthorizedKey(ca.publicKey.blob),
@@ -78,7 +83,7 @@ export async function startSelfTest(): Promise<SelfTest> {
         ...['-l', user, '-p', `${port}`, address, 'true'],
       ])
     },
-    end: () => rmSync(folder, { recursive: true, force: true }),
+    end,
   }
 }
 
@@ -119,8 +124,11 @@ export async function startRehearsal(
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const ended = once(child, 'exit')
+  const kill = () => void child.kill()
+  process.once('exit', kill)
   const stop = async () => {
-    child.kill()
+    process.off('exit', kill)
+    kill()
     await ended
   }
   let log = ''
