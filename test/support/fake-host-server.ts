@@ -18,7 +18,7 @@ import { generateKeyPair } from '../../src/ssh/key/private-key.ts'
 import { encodeKrl } from '../../src/ssh/krl/encode-krl.ts'
 import { type SigningKey, signingKey } from '../../src/ssh/signature.ts'
 
-export const ISSUER = 'cluster/ssh'
+const ISSUER = 'cluster/ssh'
 export const NOW_SECONDS = 1_800_000_000
 
 interface Answer {

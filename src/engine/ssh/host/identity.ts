@@ -45,7 +45,7 @@ export async function identityOf(config: ConfigView): Promise<Identity> {
   throw badRequest('the mount has no identity key: write host_scope=true to config/hosts')
 }
 
-export async function findIdentity(config: ConfigView): Promise<Identity | undefined> {
+async function findIdentity(config: ConfigView): Promise<Identity | undefined> {
   return config.get(IDENTITY, decodeIdentity)
 }
 
