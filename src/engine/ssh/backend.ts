@@ -27,7 +27,7 @@ import { configHostsPath } from './host/config-hosts.ts'
 import { enrolPaths } from './host/enroll.ts'
 import { hostPaths } from './host/host-paths.ts'
 import { identityPaths } from './host/identity.ts'
-import { joinTokenPaths, removeExpiredJoinTokens } from './host/join-token.ts'
+import { joinTokenPaths, removeJoinTokens } from './host/join-token.ts'
 import { HostRequests } from './host/signed-request.ts'
 import { certificatePaths } from './inventory/cert-paths.ts'
 import { configCertificatesPath } from './inventory/config.ts'
@@ -120,11 +120,13 @@ export function createSshBackend(options: SshBackendOptions): Backend {
     periodic: async (views) => {
       await tidyCertificates(views)
       await tidyLogins(views)
-      await removeExpiredJoinTokens(views.store, views.now)
+      await removeJoinTokens(views.store, views.now)
     },
     restored: async (views) => {
       await raiseKrlVersion(views)
       await raiseBundleFloor(views)
+      // The backup knows nothing of the uses that were taken since.
+      await removeJoinTokens(views.store, Infinity)
     },
   }
 }

@@ -70,6 +70,18 @@ test('protocols 1.10: a restore that keeps tokens still ends passwords and wrapp
   assert.equal(data?.['default_user'], 'ubuntu')
 })
 
+test('protocols 1.10: join tokens end with a restore: the backup knows nothing of the uses since', async (t) => {
+  const server = await start(t)
+  await server.call('update', 'ssh/config/hosts', { host_scope: true })
+  const made = await server.call('update', 'ssh/join-tokens', { name_pattern: 'web-*', uses: 9 })
+  const isJoin = (key: string) => /^data\/[^/]+\/join-/.test(key)
+  assert.equal((await keysIn(server.raw, 'data/')).filter(isJoin).length, 2)
+  await restore(server, true)
+  assert.deepEqual((await keysIn(server.raw, 'data/')).filter(isJoin), [])
+  const read = server.send('read', `ssh/join-tokens/${made.data?.['id']}`)
+  assert.equal((await refusalOf(read)).status, 404)
+})
+
 test('protocols 1.10: the one token that is named outlives a restore, and its parent', async (t) => {
   const server = await start(t)
   const parent = await tokenOf(server, {})

@@ -228,11 +228,11 @@ async function find(store: StoreView, id: string): Promise<StoredToken | undefin
   return name === undefined || !entry ? undefined : { name, record: decodeRecord(entry.value) }
 }
 
-/** Those that are over, for the hourly housekeeping. */
-export async function removeExpiredJoinTokens(store: StoreView, now: number): Promise<void> {
+/** Those that are over at this time, in milliseconds: all, where it is Infinity. */
+export async function removeJoinTokens(store: StoreView, time: number): Promise<void> {
   for (const id of await store.children(IDS)) {
     const found = await find(store, id)
-    if (found && found.record.expiresAt > now) continue
+    if (found && found.record.expiresAt > time) continue
     const names = [IDS + id, ...(found ? [found.name] : [])]
     await store.commit(
       names.map((name) => store.remove(name)),
