@@ -134,6 +134,12 @@ export class Mounted {
     await this.#store.commit(outcome?.writes ?? [], outcome?.conditions ?? [])
   }
 
+  /** What the server has the engine do each hour, or after a restore. */
+  async run(work: 'periodic' | 'restored'): Promise<void> {
+    const views = { mount: this.#mount(), store: this.#view(), now: this.now }
+    await this.#backend[work]?.({ ...views, config: await this.#config() })
+  }
+
   /** What the engine does outside the store. */
   get external(): ExternalEffects {
     return this.#backend.external as ExternalEffects

@@ -109,7 +109,7 @@ async function certificate(
   call: Call<typeof certificateFields>,
   requests: HostRequests,
 ): Promise<Outcome> {
-  const host = await requests.hostOf(call)
+  const { host, condition } = await requests.storedHostOf(call)
   const { config, now } = call
   const subject = ownKey(host, call.fields.public_key)
   if (host.certificateNames.length === 0) {
@@ -129,7 +129,8 @@ async function certificate(
     validBefore: BigInt(validBefore),
     criticalOptions: new Map(),
     extensions: new Map(),
-    conditions: [],
+    // A host that is deleted or disabled meanwhile gets none that its revocation does not find.
+    conditions: [condition],
     warnings: [],
   }
   const outcome = await certify(call, terms, subject)

@@ -13,7 +13,7 @@ import {
 import { parseAuthorizedKey } from '../../../ssh/key/authorized-keys.ts'
 import { isSameKey, type PublicKey } from '../../../ssh/key/public-key.ts'
 import { verifyMessage } from '../../../ssh/sshsig.ts'
-import { findHost, type HostRecord } from './registry.ts'
+import { type HostRecord, readHost, type StoredHost } from './registry.ts'
 
 /** How far a host's clock may be off, each way. */
 const MAX_SKEW_SECONDS = 60
@@ -56,15 +56,21 @@ export class HostRequests {
 
   /** The enrolled, active host that signed the request. Throws `permission_denied`, and a 400 where the clock is off. */
   async hostOf(call: Call): Promise<HostRecord> {
+    return (await this.storedHostOf(call)).host
+  }
+
+  /** The same, with what says that the host has not changed since. */
+  async storedHostOf(call: Call): Promise<StoredHost> {
     const hostId = call.headers.get(hostHeaders.host) ?? ''
-    const host = await findHost(call.store, hostId)
+    const stored = await readHost(call.store, hostId)
     const signed = this.#signed(call, this.#clusterId())
-    if (host?.state !== 'active' || signed?.hostId !== host.id) throw denied()
+    if (stored?.host.state !== 'active' || signed?.hostId !== stored.host.id) throw denied()
+    const { host } = stored
     if (!host.hostKeys.some((line) => isSameKey(parseAuthorizedKey(line), signed.key))) {
       throw denied()
     }
     this.#takeOnce(call, signed)
-    return host
+    return stored
   }
 
   /** The key that signed a request for enrolment, in which neither cluster nor host is named. */
