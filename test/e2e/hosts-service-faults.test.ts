@@ -13,6 +13,7 @@ const USER_CA = '/etc/ssh/postern/user_ca.pub'
 const DROP_IN = '/etc/ssh/sshd_config.d/00-postern.conf'
 const CERTIFICATE = '/etc/ssh/ssh_host_ed25519_key-cert.pub'
 const STATE = '/var/lib/postern-host/state.json'
+const RELOAD_DUE = '/var/lib/postern-host/reload-due'
 const KILLS = 8
 /** Of its own: pages of the program are shared, and read again when they are needed. */
 const MAX_MEMORY_KIB = 40 * 1024
@@ -67,8 +68,29 @@ suite('the service when things go wrong', () => {
     await isRefused(last.file)
     const blue = await host.certificate({ group: `g${KILLS - 1}` })
     await eventually(() => host.letsIn(blue.file), 'the last groups')
-    assert.equal(box.exists('/var/lib/postern-host/reload-due'), false)
+    assert.equal(box.exists(RELOAD_DUE), false)
     assert.match(box.read(DROP_IN), new RegExp(`%u@g\\.g${KILLS - 1}`))
+  })
+
+  test('a reload that a kill prevented is done at the next start, and not while sshd would end by it', async () => {
+    const { box } = host
+    const reloads = () => box.sshdLog().split('Received SIGHUP').length
+    const main = box.read('/etc/ssh/sshd_config')
+    await host.signal('SIGKILL')
+    box.write(RELOAD_DUE, '')
+    box.write('/etc/ssh/sshd_config', `${main}Nonsense yes\n`)
+    const before = reloads()
+    host.start()
+    await eventually(
+      () => /Bad configuration option/.test(host.status().errors?.bundle),
+      () => `no complaint: ${host.log()}`,
+    )
+    assert.deepEqual([reloads(), box.exists(RELOAD_DUE)], [before, true])
+    box.write('/etc/ssh/sshd_config', main)
+    await eventually(() => !box.exists(RELOAD_DUE), 'the reload')
+    assert.equal(reloads(), before + 1)
+    await eventually(() => host.status().errors?.bundle === undefined, 'no complaint')
+    assert.equal(reloads(), before + 1)
   })
 
   /** As it is, not as text. */
