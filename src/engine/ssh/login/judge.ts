@@ -5,6 +5,7 @@ import { fingerprint } from '../../../ssh/key/fingerprint.ts'
 import type { StoreView } from '../../../storage/view.ts'
 import { parseAddress } from '../address.ts'
 import { issuerIndex, issuerOf } from '../ca/issuers.ts'
+import { findKey, KEYS } from '../dynamic/keys.ts'
 import { type CertificateRecord, findCertificate } from '../inventory/record.ts'
 import { serialName } from '../inventory/serial.ts'
 import {
@@ -38,6 +39,10 @@ export async function judgeLogin(views: Views, event: LoginEvent): Promise<Judge
     return judgeCredential({ kind: 'otp', leaseId: otpLease }, event, record)
   }
   if (key !== undefined) {
+    const admin = await adminKey(views.config, key)
+    if (admin !== undefined) {
+      return { credential: { kind: 'admin-key', fingerprint: key, role: admin }, flags: [] }
+    }
     const record = await findCredential(views.store, keyCredential(key))
     return judgeCredential({ kind: 'key', fingerprint: key }, event, record)
   }
@@ -77,6 +82,14 @@ async function isOf(
   if (!entry) return key === record.fingerprint
   const { publicKey } = await issuerOf(config, entry)
   return fingerprint(publicKey.blob) === certificate?.caFingerprint
+}
+
+/** The name of the key with which the server itself came, to put a dynamic key there or take it away. */
+async function adminKey(config: ConfigView, key: string): Promise<string | undefined> {
+  for (const name of await config.list(KEYS)) {
+    if ((await findKey(config, name))?.fingerprint === key) return name
+  }
+  return undefined
 }
 
 function judgeCredential(

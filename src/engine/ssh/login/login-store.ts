@@ -19,8 +19,8 @@ export type LoginFlag = (typeof loginFlags)[number]
 
 /** With what somebody came in, and what is known of it. */
 export interface LoginCredential {
-  /** `none`: a password of the host's own, or a method that nobody knows here. */
-  readonly kind: 'certificate' | 'key' | 'otp' | 'none'
+  /** `admin-key`: the server's own, by its name as role. `none`: a password of the host's own, or what nobody knows here. */
+  readonly kind: 'certificate' | 'key' | 'otp' | 'admin-key' | 'none'
   /** 16 hex digits. */
   readonly serial?: string
   readonly caFingerprint?: string
