@@ -80,10 +80,11 @@ suite('one-time passwords on enrolled hosts', () => {
     const options = [`PreferredAuthentications=${method}`, 'NumberOfPasswordPrompts=1']
     const known = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null']
     const flags = [...options, ...known].map((option) => `-o${option}`)
-    const words = ['-e', 'ssh', '-F', 'none', ...flags, `${USER}@${box.address}`, 'id -un']
+    const target = [...flags, `${USER}@${box.address}`, 'id -un']
+    const [program = '', ...args] = ['sshpass', '-e', 'ssh', '-F', 'none', ...target]
     return new Promise<boolean>((resolve) => {
       const env = { ...process.env, SSHPASS: otp }
-      execFile('sshpass', words, { env, timeout: 20_000 }, (error, output) => {
+      execFile(program, args, { env, timeout: 20_000 }, (error, output) => {
         resolve(!error && output.trim() === USER)
       })
     })
