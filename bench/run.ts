@@ -28,6 +28,7 @@ const TABLE_WORKLOADS = [
   'health',
   'read-role',
   'sign-ed25519',
+  'sign-ed25519-no-store',
   'sign-ecdsa',
   'sign-rsa4096',
   'issue-ed25519',
