@@ -1,8 +1,7 @@
 /** `cert list`, `cert show` and `cert revoke`: what was signed for whom, and how to end it before its time. */
 import { readFileSync } from 'node:fs'
-import { isObject, type JsonObject } from '../../client/json.ts'
-import { envelopeOf, texts } from '../../client/reply.ts'
-import { parseDuration } from '../../duration.ts'
+import type { JsonObject } from '../../client/json.ts'
+import { texts } from '../../client/reply.ts'
 import type { Command, Flag } from '../declaration/command.ts'
 import { fieldFlag } from '../declaration/common-flags.ts'
 import { Failure, usageFailure } from '../failure.ts'
@@ -11,6 +10,7 @@ import { printReply, printStructured, warn } from '../output/output.ts'
 import { encodeTable } from '../output/table.ts'
 import type { Session } from '../session.ts'
 import { mountFlag, mountOf } from './host/host-path.ts'
+import { searchRecords, timeOf } from './search.ts'
 
 const LIMIT = 100
 const keyFlag: Flag = {
@@ -60,8 +60,13 @@ export const certList: Command = {
   async run(session) {
     const limit = Number(session.input.text('limit') ?? LIMIT)
     if (!Number.isSafeInteger(limit) || limit < 1) throw usageFailure('-limit is a count')
-    const { records, next } = await search(session, limit)
-    if (session.format !== 'table') printStructured(session, records)
+    const { records, next } = await searchRecords(session, {
+      doing: 'listing certificates',
+      path: `${mountOf(session)}/certs`,
+      query: queryOf(session),
+      limit,
+    })
+    if (session.format !== 'table') printStructured(session, [...records])
     else if (records.length === 0) throw new Failure('No value found', { status: 2 })
     else session.terminal.write(encodeTable(HEADER, records.map(rowOf)))
     if (next !== undefined) warn(session, `there are more: -after=${next}`)
@@ -69,32 +74,8 @@ export const certList: Command = {
   },
 }
 
-/** Asks on where the server has stopped looking. */
-async function search(
-  session: Session,
-  limit: number,
-): Promise<{ records: JsonObject[]; next: string | undefined }> {
-  const query = queryOf(session)
-  const records: JsonObject[] = []
-  for (;;) {
-    query.set('limit', [String(limit - records.length)])
-    const path = `${mountOf(session)}/certs`
-    const reply = await session.askMaybe('listing certificates', 'GET', path, { query })
-    const data = (reply && envelopeOf(reply)?.data) ?? {}
-    const info = isObject(data['key_info']) ? data['key_info'] : {}
-    records.push(
-      ...texts(data['keys'])
-        .map((key) => info[key])
-        .filter(isObject),
-    )
-    const next = typeof data['next'] === 'string' ? data['next'] : undefined
-    if (next === undefined || records.length >= limit) return { records, next }
-    query.set('after', [next])
-  }
-}
-
 function queryOf(session: Session): Map<string, string[]> {
-  const query = new Map([['list', ['true']]])
+  const query = new Map<string, string[]>()
   for (const { name } of searches) {
     const value = session.input.text(name)
     if (value === undefined) continue
@@ -104,16 +85,6 @@ function queryOf(session: Session): Map<string, string[]> {
   const key = session.input.text('public-key-path')
   if (key !== undefined) query.set('public_key', [readKey(key)])
   return query
-}
-
-/** A length of time means so long ago. */
-function timeOf(value: string): string {
-  if (!/^[0-9.]+[a-z]/.test(value)) return value
-  try {
-    return String(Math.floor(Date.now() / 1000 - parseDuration(value)))
-  } catch {
-    return value
-  }
 }
 
 const HEADER = ['Serial number', 'Signed', 'Valid before', 'For', 'Principals', 'Revoked']

@@ -16,6 +16,7 @@ const seal = () => import('../commands/operator/seal.ts')
 const quorum = () => import('../commands/operator/quorum.ts')
 const rotate = () => import('../commands/operator/rotate.ts')
 const cert = () => import('../commands/cert.ts')
+const logins = () => import('../commands/logins.ts')
 const backup = () => import('../commands/operator/backup.ts')
 const hostSetup = () => import('../commands/host/setup.ts')
 const oldMount = () => import('../commands/legacy/mount.ts')
@@ -65,6 +66,8 @@ export const commandList: readonly ListedCommand[] = [
   row('cert list', 'Lists certificates that were signed', async () => (await cert()).certList),
   row('cert show', 'Shows for whom a certificate was signed', async () => (await cert()).certShow),
   row('cert revoke', 'Has hosts refuse certificates', async () => (await cert()).certRevoke),
+  row('logins', 'Shows who is logged in where, and who was', async () => (await logins()).logins),
+  row('logins show', 'Shows one login', async () => (await logins()).loginsShow),
   row(
     'host setup',
     'Limits this host to certificates meant for it',
