@@ -96,8 +96,13 @@ suite('postern host setup', { concurrency: 2 }, () => {
       box.read(CONFIG).split('\n').indexOf('  AuthorizedPrincipalsFile /etc/ssh/principals') + 1
     await assertRefusal(box, new RegExp(`${CONFIG}:${line}: authorizedprincipalsfile`))
     assert.equal(await byKey(box), true)
-    // One that changes none of ours is no reason.
+    // One that changes none of ours is no reason, and one that only sshd itself finds is.
     box.write(CONFIG, box.read(CONFIG).replace(/ {2}Authorized.*\n/, '  X11Forwarding no\n'))
+    const fine = box.read(CONFIG)
+    box.write('/etc/ssh/far off.conf', match)
+    box.write(CONFIG, `${fine}Match all\n  Include /etc/ssh/far\\ off.conf\n`)
+    await assertRefusal(box, /AuthorizedPrincipalsFile is "\/etc\/ssh\/principals" for deploy, and/)
+    box.write(CONFIG, fine)
     const { status, errors } = await setUp(box)
     assert.equal(status, 0, errors)
     await assertScoped(box, 'deploy')
