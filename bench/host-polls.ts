@@ -89,10 +89,7 @@ class Poller {
 
   async waitForever(etag: string): Promise<void> {
     const headers = { 'if-none-match': etag }
-    while (!this.#isStopped) {
-      await this.#get(`/v1/ssh/krl?wait=${WAIT_SECONDS}s`, headers)
-      await setTimeout(250 + Math.random() * 500)
-    }
+    while (!this.#isStopped) await this.#get(`/v1/ssh/krl?wait=${WAIT_SECONDS}s`, headers)
   }
 
   /** At the pace of hosts that each ask once a minute. */

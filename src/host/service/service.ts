@@ -51,6 +51,7 @@ class Service {
   readonly #server: Server
   readonly #started = new Date().toISOString()
   readonly #errors = new Map<string, string>()
+  #alarms: readonly string[] = []
   #state: HostState
   #lastContact: number | undefined
 
@@ -136,13 +137,22 @@ class Service {
       errors: Object.fromEntries(this.#errors),
       lastContact: this.#lastContact,
     }
+    const status = statusOf(this.#state, facts, Date.now())
+    this.#tellAlarms(status.alarms)
     try {
-      writeStatus(statusOf(this.#state, facts, Date.now()))
+      writeStatus(status)
     } catch (error) {
       // Whatever else can't be told, sshd gets its files.
       this.#options.say(`no status can be written: ${(error as Error).message}`)
     }
     return failure === undefined
+  }
+
+  #tellAlarms(alarms: readonly string[]): void {
+    const { say } = this.#options
+    for (const alarm of alarms) if (!this.#alarms.includes(alarm)) say(`ALARM: ${alarm}`)
+    for (const alarm of this.#alarms) if (!alarms.includes(alarm)) say(`no longer: ${alarm}`)
+    this.#alarms = alarms
   }
 
   #logins(signal?: AbortSignal): Promise<void> {
@@ -191,7 +201,9 @@ class Service {
     })
     if (isNew) this.#options.say(`has KRL ${this.#state.krl?.version}`)
     const hasWaited = performance.now() - started > SHORT_POLL_MS
-    return isNew || hasWaited || !waits ? POLL_PAUSE_MS : SHORT_POLL_PAUSE_MS
+    if (isNew || !waits) return POLL_PAUSE_MS
+    // The server ends waits together: hosts that ask again at once cost it half of what they do one by one.
+    return hasWaited ? 0 : SHORT_POLL_PAUSE_MS
   }
 
   #keep(state: HostState): void {
