@@ -86,7 +86,7 @@ export function encodeChunk(serials: readonly RevokedSerial[]): Uint8Array {
   return chunk
 }
 
-export const chunkName = (issuerId: string, chunk: number): string =>
+const chunkName = (issuerId: string, chunk: number): string =>
   `${CHUNKS}${issuerId}/${chunk.toString(16).padStart(8, '0')}`
 
 /** The writes that add serials to an issuer's chunks, and the number of the chunk that is open then. */
@@ -170,7 +170,7 @@ async function readRows(store: StoreView, head: KrlHead): Promise<KrlContent> {
 
 const PAGE = 500
 
-export async function allNames(store: StoreView, folder: string): Promise<string[]> {
+async function allNames(store: StoreView, folder: string): Promise<string[]> {
   const names: string[] = []
   for (let after = ''; ; after = names.at(-1) as string) {
     const page = await store.list(folder, after, PAGE)

@@ -5,12 +5,11 @@
 import type { ConfigView } from '../../../mount/call.ts'
 import { hexFingerprint } from '../../../ssh/key/fingerprint.ts'
 import type { Write } from '../../../storage/store.ts'
-import { decodeRecord, encodeRecord, type StoreView } from '../../../storage/view.ts'
+import { encodeRecord, type StoreView } from '../../../storage/view.ts'
 import { issuerOf } from '../ca/issuers.ts'
 import {
   addSerials,
   ISSUER_KEYS,
-  type KrlHead,
   NEVER,
   putHead,
   putIssuerKey,
@@ -114,15 +113,6 @@ export async function revokeUndelivered(
   await revokeCertificates(views, [revocable(record)], { reason: 'undelivered' })
 }
 
-export async function findRevocation(
-  store: StoreView,
-  serial: string,
-  issuerId: string,
-): Promise<Revocation | undefined> {
-  const entry = await store.get(revocationName(serial, issuerId))
-  return entry && decodeRecord<Revocation>(entry.value)
-}
-
 async function revokeBatch(
   views: InventoryViews,
   batch: readonly RevokedCertificate[],
@@ -166,7 +156,7 @@ async function additions(
   const open = new Map(head.open)
   for (const [issuerId, serials] of Map.groupBy(wanted, (one) => one.issuerId)) {
     const added = await addSerials(store, head, issuerId, serials)
-    writes.push(...added.writes, ...(await issuerKeyWrites({ config, store }, head, issuerId)))
+    writes.push(...added.writes, ...(await issuerKeyWrites({ config, store }, issuerId)))
     open.set(issuerId, added.chunk)
   }
   writes.push(putHead(store, head, [...open], now))
@@ -176,10 +166,8 @@ async function additions(
 /** An issuer's public key is kept beside its revoked serials: the issuer may be deleted before they end. */
 async function issuerKeyWrites(
   { config, store }: Pick<InventoryViews, 'config' | 'store'>,
-  { open }: KrlHead,
   issuerId: string,
 ): Promise<Write[]> {
-  if (open.some(([id]) => id === issuerId)) return []
   if (await store.get(ISSUER_KEYS + issuerId)) return []
   const { publicKey } = await issuerOf(config, { id: issuerId, name: '' })
   return [putIssuerKey(store, issuerId, publicKey.blob)]

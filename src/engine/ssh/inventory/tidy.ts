@@ -2,6 +2,7 @@
  * Takes out of the store what has ended: serials of certificates that no host accepts any more leave the KRL (with a new
  * version), records leave the inventory. Runs about once an hour, and by `tidy/certificates`.
  */
+import { setImmediate } from 'node:timers/promises'
 import type { Outcome } from '../../../mount/call.ts'
 import { declarePath, type Path } from '../../../mount/path.ts'
 import { certificatesConfig } from './config.ts'
@@ -36,6 +37,8 @@ async function tidyKrl(views: InventoryViews): Promise<number> {
   for (let at = 0; at < names.length; at += CHUNKS_AT_ONCE) {
     const batch = names.slice(at, at + CHUNKS_AT_ONCE)
     removed += await inTurn(views.store, () => tidyChunks(views, batch))
+    // Reading does not leave the event loop by itself.
+    await setImmediate()
   }
   return removed
 }
@@ -92,6 +95,7 @@ async function tidyRecords({ config, store, now }: InventoryViews): Promise<numb
     }
     if (serials.length < RECORDS_AT_ONCE) return removed
     after = page.at(-1) as string
+    await setImmediate()
   }
 }
 

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { addSerials, putHead, readHead } from '../../../../src/engine/ssh/inventory/krl-store.ts'
 import { parseAuthorizedKey } from '../../../../src/ssh/key/authorized-keys.ts'
 import { isKeyRevoked } from '../../../../src/ssh/krl/parse-krl.ts'
+import { openSqliteStore } from '../../../../src/storage/sqlite/sqlite.ts'
+import { StoreView } from '../../../../src/storage/view.ts'
 import { refusalOf, type TestCore, tokenOf, tokenWith } from '../../../support/core.ts'
+import { InterposedStore } from '../../../support/interposed-store.ts'
 import {
   caBlob,
   fetchKrl,
@@ -150,6 +154,30 @@ describe('revoke', () => {
     )
     assert.deepEqual(new Set(answers.map(({ revoked }) => revoked)), new Set([1]))
     assert.deepEqual(await revokedOf(core, serials), serials)
+  })
+
+  test('protocols 5.6: what another server revokes right before the commit is kept', async (t) => {
+    const raw = new InterposedStore(await openSqliteStore({ path: ':memory:' }))
+    const core = await startCa(t, { raw })
+    const [mine, theirs] = [await signed(core), await signed(core)]
+    const { data } = await core.call('read', 'sys/mounts/ssh')
+    const other = new StoreView(core.core.seal.barrier, `data/${data?.['uuid']}/`)
+    const { data: issuer } = await core.call('read', 'ssh/config/ca')
+    const issuerId = issuer?.['issuer_id'] as string
+    const expiresAt = Date.UTC(2026, 10, 22, 13) / 1000
+    let version = 0
+    raw.beforeCommit = async () => {
+      raw.heal()
+      const { head } = await readHead(other)
+      const serial = BigInt(`0x${theirs}`)
+      const { writes, chunk } = await addSerials(other, head, issuerId, [{ serial, expiresAt }])
+      const now = Date.UTC(2026, 10, 22, 14)
+      await other.commit([...writes, putHead(other, head, [[issuerId, chunk]], now)], [])
+      version = (await readHead(other)).head.version
+    }
+    const answer = await revoke(core, { serial_number: mine })
+    assert.ok(version > 0 && (answer['version'] as number) > version)
+    assert.deepEqual(await revokedOf(core, [mine, theirs]), [mine, theirs])
   })
 
   test('two of one certificate at once count once', async (t) => {
