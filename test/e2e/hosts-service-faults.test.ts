@@ -147,6 +147,7 @@ suite('the service when things go wrong', () => {
     meddler.lies.clear()
     await host.signal('SIGHUP')
     await eventually(() => host.status().alarms?.length === 0, 'the end of the alarm')
+    assert.match(host.log(), /ALARM: there is a newer KRL(.|\n)*no longer: there is a newer KRL/)
   })
 
   test('a host certificate near its end is renewed, and strict clients take the new one', async () => {

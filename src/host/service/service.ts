@@ -138,7 +138,8 @@ class Service {
       lastContact: this.#lastContact,
     }
     const status = statusOf(this.#state, facts, Date.now())
-    this.#tellAlarms(status.alarms)
+    // A bundle may name a KRL that is on its way.
+    if (what === 'krl') this.#tellAlarms(status.alarms)
     try {
       writeStatus(status)
     } catch (error) {
