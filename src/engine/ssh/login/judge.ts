@@ -6,6 +6,7 @@ import type { StoreView } from '../../../storage/view.ts'
 import { parseAddress } from '../address.ts'
 import { issuerIndex, issuerOf } from '../ca/issuers.ts'
 import { findKey, KEYS } from '../dynamic/keys.ts'
+import type { HostRecord } from '../host/registry.ts'
 import { type CertificateRecord, findCertificate } from '../inventory/record.ts'
 import { serialName } from '../inventory/serial.ts'
 import {
@@ -31,12 +32,19 @@ interface Views {
   readonly store: StoreView
 }
 
-export async function judgeLogin(views: Views, event: LoginEvent): Promise<Judged> {
-  if (event.certificate) return judgeCertificate(views, event)
+/** A host is believed about itself alone: what was not for it counts neither as used nor as anybody's. */
+export async function judgeLogin(
+  views: Views,
+  host: HostRecord,
+  event: LoginEvent,
+): Promise<Judged> {
+  if (event.certificate) return judgeCertificate(views, host, event)
   const { otpLease, fingerprint: key } = event
   if (otpLease !== undefined) {
     const record = await findCredential(views.store, leaseCredential(otpLease))
-    return judgeCredential({ kind: 'otp', leaseId: otpLease }, event, record)
+    const isHere = record && host.addresses.includes(record.address)
+    const shown = { kind: 'otp', leaseId: otpLease } as const
+    return judgeCredential(shown, event, isHere ? record : undefined)
   }
   if (key !== undefined) {
     const admin = await adminKey(views.config, key)
@@ -49,7 +57,11 @@ export async function judgeLogin(views: Views, event: LoginEvent): Promise<Judge
   return { credential: { kind: 'none' }, flags: ['unknown-credential'] }
 }
 
-async function judgeCertificate(views: Views, event: LoginEvent): Promise<Judged> {
+async function judgeCertificate(
+  views: Views,
+  host: HostRecord,
+  event: LoginEvent,
+): Promise<Judged> {
   const { serial = 0n, caFingerprint = '', keyId = '' } = event.certificate ?? {}
   const shown: LoginCredential = {
     kind: 'certificate',
@@ -59,7 +71,7 @@ async function judgeCertificate(views: Views, event: LoginEvent): Promise<Judged
     ...(event.fingerprint !== undefined && { fingerprint: event.fingerprint }),
   }
   const record = await findCertificate(views.store, serial)
-  if (!record || !(await isOf(views.config, record, event))) {
+  if (!record || !opens(record, host, event) || !(await isOf(views.config, record, event))) {
     return { credential: shown, flags: ['unknown-credential'] }
   }
   const { role, displayName, entityId, remoteAddress, validBefore } = record
@@ -68,6 +80,19 @@ async function judgeCertificate(views: Views, event: LoginEvent): Promise<Judged
     flags: otherAddress(remoteAddress, event),
     issued: { serial: record.serial, until: validBefore },
   }
+}
+
+/** Whether sshd of this host could have taken it: by one of the names in its drop-in, where the certificate has a scope. */
+function opens(record: CertificateRecord, host: HostRecord, { user, at }: LoginEvent): boolean {
+  const { type, scope, principals, validBefore } = record
+  if (type !== 'user' || at > validBefore + LATE_SECONDS) return false
+  if (!scope) return true
+  const places = [
+    `h.${host.id}`,
+    ...host.groups.map((group) => `g.${group}`),
+    ...host.tags.map(([key, value]) => `t.${key}.${value}`),
+  ]
+  return places.some((place) => principals.includes(`${user}@${place}`))
 }
 
 /** A serial says little: whoever has another CA can choose one of ours. */

@@ -79,7 +79,7 @@ export class ReportedLogins {
     // A host that was cut off while it numbered tells of a session twice.
     const [open, known] = await store.getAll([openName(this.#host.id, session), LOGINS + id])
     if (open || known || this.#writes.has(store.key(LOGINS + id))) return
-    const { credential, flags, issued } = await judgeLogin(this.#call, event)
+    const { credential, flags, issued } = await judgeLogin(this.#call, this.#host, event)
     const { user, from, port, service, method } = event
     const record: LoginRecord = {
       ...this.#base(id, at, event.seq),
