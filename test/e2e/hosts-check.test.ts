@@ -79,6 +79,10 @@ suite('postern host check', () => {
     const { output } = await posternIn(box, 'host', 'check')
     assert.match(output, /^note {5}service: not enrolled \(level 0\)/m)
     assert.match(output, /web-1 is sound\.\n$/)
+    const logins = () => box.sshdLog().match(/Accepted publickey/g)?.length
+    const before = logins()
+    assert.equal((await posternIn(box, 'host', 'check', '-skip-login')).status, 0)
+    assert.equal(logins(), before)
   })
 
   test('a host that nobody set up has one fault', async () => {

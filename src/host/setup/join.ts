@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { BundleStatement } from '../../ssh/host/statement.ts'
+import { fingerprint } from '../../ssh/key/fingerprint.ts'
 import { writeFileAtomically } from '../atomic-file.ts'
 import { type HostConfig, parseHostConfig } from '../config.ts'
 import { enrolHost } from '../enroll.ts'
@@ -31,6 +32,8 @@ export interface JoinRequest {
   readonly joinToken: string | undefined
   /** The id that the host would like to have. */
   readonly name: string
+  /** The server's identity key: a line of authorized_keys, or its fingerprint. */
+  readonly serverKey: string | undefined
   readonly replaces: boolean
   readonly say: (line: string) => void
 }
@@ -43,13 +46,14 @@ export interface Joined {
 
 /** Throws when the server refuses, or an operator has to approve first: then this is to be called again. */
 export async function joinServer(request: JoinRequest): Promise<Joined> {
-  const { joinToken, name, replaces, say } = request
+  const { joinToken, name, serverKey, replaces, say } = request
   const config = readOrMakeConfig(request)
   if (joinToken !== undefined) {
     const { state, isPending, serverFingerprint, isServerKnown } = await enrolHost({
       config,
       joinToken,
       name,
+      serverKey,
       replaces,
     })
     say(`enrolled as ${state.hostId} at ${state.issuer}`)
@@ -59,9 +63,9 @@ export async function joinServer(request: JoinRequest): Promise<Joined> {
       )
     }
     if (isPending) {
-      const approve = `postern write -f ${state.mount}/hosts/${state.hostId}/approve`
+      const own = readHostKeys()[0].publicKey.blob
       throw new Error(
-        `an operator has to approve this host: ${approve}; then run postern host setup again`,
+        `an operator has to approve this host: postern write ${state.mount}/hosts/${state.hostId}/approve fingerprint=${fingerprint(own)}; then run postern host setup again`,
       )
     }
   }

@@ -25,6 +25,11 @@ export const hostCheck: Command = {
       value: 'name',
       help: 'Who logs in for the test; the first account that can when absent.',
     },
+    {
+      name: 'skip-login',
+      kind: 'bool',
+      help: 'Logs in to nothing: for monitoring that runs often.',
+    },
   ],
   description:
     'Run as root on the host; changes nothing. Looks at what sshd makes of its settings for every account and Match block, at stray keys and CAs, at files, versions, clock, KRL and server, and logs in. Exit status: 0 sound, 1 with warnings, 2 with faults.',
@@ -35,6 +40,7 @@ export const hostCheck: Command = {
     const role = input.text('role')
     const { hostId, findings } = await checkHost({
       account: input.text('account'),
+      skipsLogin: input.bool('skip-login') === true,
       ask: isServerNamed(session)
         ? () => {
             const query = new Map([['usage', ['scoped']]])

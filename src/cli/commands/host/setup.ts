@@ -34,6 +34,12 @@ export const hostSetup: Command = {
       help: 'Enrols the host with the token on standard input, for postern-host service.',
     },
     {
+      name: 'server-key',
+      kind: 'text',
+      value: 'key',
+      help: "The server's identity key, or its fingerprint: another server is refused.",
+    },
+    {
       name: 'replace',
       kind: 'bool',
       help: 'Forgets the server at which the host was enrolled before.',
@@ -129,6 +135,7 @@ async function joinedOf(session: Session): Promise<Joined | undefined> {
     caFile: caFile && path.resolve(caFile),
     joinToken: token && (await terminal.readInput()).trim(),
     name: input.text('id') ?? hostname(),
+    serverKey: input.text('server-key'),
     replaces: input.bool('replace') === true,
     say: (line) => say(session, line),
   })
