@@ -14,7 +14,7 @@ const DROP_IN = '/etc/ssh/sshd_config.d/00-postern.conf'
 const CERTIFICATE = '/etc/ssh/ssh_host_ed25519_key-cert.pub'
 const STATE = '/var/lib/postern-host/state.json'
 const RELOAD_DUE = '/var/lib/postern-host/reload-due'
-const KILLS = 8
+const KILLS = 5
 /** Of its own: pages of the program are shared, and read again when they are needed. */
 const MAX_MEMORY_KIB = 40 * 1024
 
