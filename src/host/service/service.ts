@@ -18,7 +18,7 @@ import { statusOf, writeStatus } from './status.ts'
 
 /** Twice as long each time while nothing changes. */
 const BUNDLE_EVERY_MS = 60_000
-const LONGEST_BUNDLE_PAUSE_MS = 5 * 60_000
+const LONGEST_BUNDLE_PAUSE_MS = 10 * 60_000
 const FIRST_PAUSE_MS = 2000
 const LONGEST_PAUSE_MS = 60_000
 const POLL_PAUSE_MS = 500

@@ -3,7 +3,7 @@ import type { Write } from '../../../storage/store.ts'
 import { decodeRecord, encodeRecord, type StoreView } from '../../../storage/view.ts'
 import { STATES } from './registry.ts'
 
-const WRITE_EVERY_MS = 5 * 60_000
+const WRITE_EVERY_MS = 15 * 60_000
 
 export interface HostStatus {
   /** Milliseconds since the epoch. */
