@@ -112,6 +112,13 @@ describe('a stolen join token', () => {
     assertRefused(await enrol(ssh, brief, 'web-8', { key: victims }), 403, refusal)
   })
 
+  test('is of no use to a request that names a host', async () => {
+    const ssh = await mountHosts()
+    const token = await joinToken(ssh)
+    const answer = await enrol(ssh, token, 'web-7', { request: { hostId: 'web-1' } })
+    assertRefused(answer, 403, DENIED)
+  })
+
   test('makes no second host of one key', async () => {
     const ssh = await mountHosts()
     const token = await joinToken(ssh)

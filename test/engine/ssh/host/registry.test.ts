@@ -149,6 +149,16 @@ describe('a name and a key', () => {
   })
 })
 
+test('an index ends with what it is of', async () => {
+  const ssh = await mountHosts()
+  const before = await dataKeys(ssh)
+  const fields = { names: 'web-9', addresses: '10.0.0.2', groups: 'web', tags: 'env=prod' }
+  assertDone(await ssh.write('hosts/web-2', fields))
+  assertDone(await ssh.write('hosts/web-2', { names: '', addresses: '', groups: '', tags: '' }))
+  const left = (await dataKeys(ssh)).filter((key) => !before.includes(key))
+  assert.deepEqual(left, ['host-names/web-2', 'hosts/web-2'])
+})
+
 describe('deleting a host', () => {
   test('takes its record and each of its indexes, in one commit', async () => {
     const ssh = await mountHosts()
