@@ -208,8 +208,7 @@ export const ISSUED: readonly string[] = [
 ]
 
 /** Records of certificates outlive the token that asked for them, and what is revoked stays so. */
-const OUTLIVING =
-  /^data\/[^/]+\/(?:certs|cert-tokens|revoked|krl|host-bundle-floor)(?:\/|$)/
+const OUTLIVING = /^data\/[^/]+\/(?:certs|cert-tokens|revoked|krl|host-bundle-floor)(?:\/|$)/
 
 /** The keys of all that is issued now: equal before and after means that nothing was left behind. */
 export async function issuedKeys({ raw }: Pick<TestCore, 'raw'>): Promise<string[]> {
