@@ -191,8 +191,10 @@ suite('the service on hosts', () => {
 
   async function restart(box: Box): Promise<void> {
     const child = services.get(box.name)
-    child?.kill('SIGTERM')
-    if (child && child.exitCode === null) await once(child, 'exit')
+    const ended = child && child.exitCode === null ? once(child, 'exit') : undefined
+    // Not the child: that one only entered the box.
+    await box.shell(`kill ${status(box).pid}`)
+    await ended
     start(box)
   }
 })
