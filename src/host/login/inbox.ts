@@ -110,7 +110,7 @@ function recordOf(
 }
 
 /** Of `SSH_AUTH_INFO_0`: a line for each method that was passed. A key says most. */
-export function proofOf(authInfo: string): Proof {
+function proofOf(authInfo: string): Proof {
   const lines = authInfo.split('\n').filter((line) => line !== '')
   const key = lines.find((line) => line.startsWith('publickey '))
   if (key !== undefined) return { method: 'publickey', ...keyProof(key.split(' ')[2] ?? '') }

@@ -76,6 +76,7 @@ export function issueKey(options: KeyIssueOptions): IssueKey {
       },
       ...(warnings.length > 0 && { warnings }),
       writes: known,
+      issuedKeys: known.map(({ key }) => key),
       activatedLease: lease,
     }
   }

@@ -40,7 +40,7 @@ export async function issueOtp(call: Call, role: OtpRole, grantee: Grantee): Pro
     ...(warnings.length > 0 && { warnings }),
     writes: [call.store.put(name, encodeRecord(record)), ...known],
     conditions: [call.store.when(name, 'absent')],
-    issuedKeys: [call.store.key(name)],
+    issuedKeys: [call.store.key(name), ...known.map(({ key }) => key)],
     lease,
   }
 }
