@@ -176,7 +176,9 @@ describe('those who wait', () => {
       server.changed(view, 0, 50_000, nobodyGoes),
     )
     assert.equal(server.waiters, 10_000)
-    await server.changed(view, 0, 50_000, nobodyGoes)
+    const oneMore = server.changed(view, 0, 50_000, nobodyGoes)
+    assert.equal(server.waiters, 10_000)
+    await oneMore
     closing.abort()
     await Promise.all(waiting)
     assert.equal(server.waiters, 0)

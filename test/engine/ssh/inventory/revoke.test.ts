@@ -190,6 +190,21 @@ describe('revoke', () => {
     assert.deepEqual(answers.map(({ revoked }) => revoked).sort(), [0, 1])
   })
 
+  test('works for an issuer that was deleted before anything of it was revoked', async (t) => {
+    const core = await startCa(t)
+    await core.send('update', 'ssh/roles/bare', NO_STORE)
+    const serials = [await signed(core), await signed(core, {}, 'bare')]
+    const ca = await caBlob(core)
+    const { data } = await core.call('read', 'ssh/config/ca')
+    await core.send('delete', 'ssh/issuer/default')
+    await core.send('update', 'ssh/config/ca', { generate_signing_key: true, key_type: 'ed25519' })
+    const wrong = { serial_number: serials[0], issuer_ref: 'default' }
+    assert.equal((await refusalOf(core.send('update', 'ssh/revoke', wrong))).status, 400)
+    await revoke(core, { serial_number: serials[0] })
+    await revoke(core, { serial_number: serials[1], issuer_ref: data?.['issuer_id'] })
+    assert.deepEqual(await revokedOf(core, serials, ca), serials)
+  })
+
   test('works for certificates of an issuer that was deleted, and its entries stay', async (t) => {
     const core = await startCa(t)
     const [before, after] = [await signed(core), await signed(core)]
