@@ -11,20 +11,11 @@ import { hostPaths } from './paths.ts'
 import { runService } from './service/service.ts'
 import type { Status } from './service/status.ts'
 
-const USAGE = `usage: postern-host enroll [-config=FILE] [-join-token=FILE|-] [-name=NAME]
-                           [-server-key=KEY|SHA256:…] [-replace] [-dev]
-       postern-host service [-config=FILE] [-once] [-dev]
-       postern-host status
-`
-
-/** The exit status: 0 done, 1 failed, 2 no such command. */
+/** The exit status: 0 done, 1 failed. */
 export async function runCommand([verb, ...args]: readonly string[]): Promise<number> {
   try {
     if (verb === 'enroll') return await enrol(args)
-    if (verb === 'service') return await serve(args)
-    if (verb === 'status') return status()
-    process.stderr.write(USAGE)
-    return 2
+    return verb === 'service' ? await serve(args) : status()
   } catch (error) {
     process.stderr.write(`postern-host: ${oneLine((error as Error).message)}\n`)
     return 1
@@ -52,10 +43,9 @@ async function enrol(args: readonly string[]): Promise<number> {
     'server-key': { type: 'string' },
     replace: { type: 'boolean', default: false },
   })
-  const source = values['join-token'] === '-' ? 0 : values['join-token']
   const enrolled = await enrolHost({
     config: readConfig(values.config, values.dev),
-    joinToken: readFileSync(source, 'utf8').trim(),
+    joinToken: readJoinToken(values['join-token']),
     name: values.name,
     serverKey: values['server-key'],
     replaces: values.replace,
@@ -70,6 +60,16 @@ async function enrol(args: readonly string[]): Promise<number> {
   if (isPending)
     process.stdout.write('an operator has to approve this host before it is told more\n')
   return 0
+}
+
+function readJoinToken(source: string): string {
+  try {
+    return readFileSync(source === '-' ? 0 : source, 'utf8').trim()
+  } catch (error) {
+    // Its text is not repeated: it may be the token itself.
+    const { code } = error as NodeJS.ErrnoException
+    throw new TypeError(`-join-token is a file with the token, or - for standard input: ${code}`)
+  }
 }
 
 async function serve(args: readonly string[]): Promise<number> {

@@ -12,7 +12,7 @@ const surroundings = {
   writeSyslog,
 }
 
-/** What no login waits for, and what may run for years. */
+/** Of commands.ts: what no login waits for, and what may run for years. */
 const OTHER_COMMANDS: readonly (string | undefined)[] = ['enroll', 'service', 'status']
 
 process.exitCode = 1

@@ -50,6 +50,10 @@ const PLACES: Places = {
 }
 
 const USAGE = `usage: postern-host verify-otp -config=FILE [-dev] [-verify-only] [-log-level=LEVEL]
+       postern-host enroll [-config=FILE] [-join-token=FILE|-] [-name=NAME] [-server-key=KEY|SHA256:…]
+                           [-replace] [-dev]
+       postern-host service [-config=FILE] [-once] [-dev]
+       postern-host status
        postern-host -version
 `
 

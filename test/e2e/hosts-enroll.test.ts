@@ -47,7 +47,7 @@ suite('enrolment of a host', () => {
     const other = 'SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
     const named = enrol(await joinToken(host.ask), `-server-key=${other}`)
     await refuses(named, /the server has another key: SHA256:/)
-    await refuses(enrol('', '-join-token=/nowhere'), /nowhere/)
+    await refuses(enrol('', '-join-token=pj.secret'), /a file with the token.*: ENOENT\n$/)
   })
 
   test('again at the same server it waits for approval, and keeps the versions that it has seen', async () => {
