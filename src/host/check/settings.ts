@@ -49,8 +49,11 @@ export async function checkSettings(installed: Installed): Promise<Finding[]> {
   const early = directives
     .slice(0, first)
     .filter(({ keyword }) => wanted.some(([name]) => name.toLowerCase() === keyword))
-  const users = readAccounts().map(({ name }) => name)
-  const found = await deviations(hostPaths.sshdConfig, wanted, connectionsToTry(directives, users))
+  const found = await deviations(
+    hostPaths.sshdConfig,
+    wanted,
+    connectionsToTry(directives, readAccounts()),
+  )
   return [
     ...checkText(installed),
     ...early.map((directive) =>

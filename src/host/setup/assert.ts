@@ -34,8 +34,7 @@ export async function assertSettings(
   wanted: ReturnType<typeof sshdSettings>,
   directives: readonly Directive[],
 ): Promise<void> {
-  const users = readAccounts().map(({ name }) => name)
-  const found = await deviations(config, wanted, connectionsToTry(directives, users))
+  const found = await deviations(config, wanted, connectionsToTry(directives, readAccounts()))
   if (found.length === 0) return
   const lines = found.map((deviation) => {
     const who = deviation.users.slice(0, 5).join(', ')

@@ -5,6 +5,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { hostPaths } from '../paths.ts'
+import type { Account } from './account.ts'
 import type { Directive } from './directive.ts'
 
 /** Whom and where sshd takes a connection to be from. */
@@ -59,13 +60,18 @@ export function generalSettings(config: string, user = 'root'): Promise<Map<stri
   return effectiveSettings(config, { user, ...PLACE })
 }
 
-/** One connection of every user for each place that a Match block is about. */
+/**
+ * One connection of every account with a shell for each place that a Match block is about. Where one is about users or
+ * groups, of every account: some need no shell, for sftp.
+ */
 export function connectionsToTry(
   directives: readonly Directive[],
-  users: readonly string[],
+  accounts: readonly Pick<Account, 'name' | 'hasShell'>[],
 ): Connection[] {
   const places = new Map([[JSON.stringify(PLACE), PLACE]])
-  const names = new Set(users)
+  const isAboutUsers = directives.some(({ match }) => /\b(user|group)\b/i.test(match ?? ''))
+  const tried = accounts.filter(({ hasShell }) => hasShell || isAboutUsers)
+  const names = new Set(tried.map(({ name }) => name))
   for (const { match } of directives.filter(({ keyword }) => keyword === 'match')) {
     const words = (match ?? '').replaceAll('"', '').split(/[\s=]+/)
     const place = { ...PLACE }
