@@ -17,6 +17,8 @@ export class SqliteWriter {
   readonly #put: StatementSync
   readonly #remove: StatementSync
   #version: number
+  /** Versions of keys as this transaction has met them: batches of a group ask about the same few. Undefined: no such key. */
+  readonly #met = new Map<string, number | undefined>()
 
   /**
    * Versions count upwards over the whole store from the greater of `clockMicros` and the last one
@@ -78,6 +80,8 @@ export class SqliteWriter {
       // Some errors make SQLite roll back by itself.
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
       throw error
+    } finally {
+      this.#met.clear()
     }
   }
 
@@ -88,14 +92,22 @@ export class SqliteWriter {
       this.#version++
       if (value) this.#put.run(key, value, this.#version)
       else this.#remove.run(key)
+      this.#met.set(key, value && this.#version)
     }
     return APPLIED
   }
 
   #holds({ key, is }: Condition): boolean {
     if (is === 'empty') return this.#anyUnder.get(key, afterPrefix(key)) === undefined
+    const version = this.#versionAt(key)
+    if (is === 'absent') return version === undefined
+    return is === 'present' ? version !== undefined : version === is
+  }
+
+  #versionAt(key: string): number | undefined {
+    if (this.#met.has(key)) return this.#met.get(key)
     const row = this.#versionOf.get(key) as unknown as [number] | undefined
-    if (is === 'absent') return row === undefined
-    return is === 'present' ? row !== undefined : row?.[0] === is
+    this.#met.set(key, row?.[0])
+    return row?.[0]
   }
 }
