@@ -194,6 +194,18 @@ describe('a host certificate', () => {
     assert.equal((await ssh.write('config/hosts', { host_issuer_ref: scoped[0] })).status, 400)
   })
 
+  test('protocols 1.4: is not for a host that is disabled while it is signed', async () => {
+    const ssh = await mountHosts()
+    ssh.stillAllowed = async () => {
+      assertDone(await ssh.write('hosts/web-1', { state: 'disabled' }))
+    }
+    assertRefused(await certificate(ssh), 403, 'permission denied')
+    assert.equal(
+      (await ssh.dataKeys()).some((key) => key.startsWith('certs/')),
+      false,
+    )
+  })
+
   test('is not for a host without certificate_names', async () => {
     const ssh = await mountHosts()
     assertDone(await ssh.write('hosts/web-1', { certificate_names: '' }))

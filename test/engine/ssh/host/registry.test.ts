@@ -93,6 +93,13 @@ describe('what is written about a host', () => {
     assertRefused(await ssh.write('hosts/web-2', { names }), 400, 'names: 64 at most')
   })
 
+  test('is no state but active and disabled', async () => {
+    const ssh = await mountHosts()
+    for (const state of ['pending', 'on', '']) {
+      assert.equal((await ssh.write('hosts/web-1', { state })).status, 400, state)
+    }
+  })
+
   test('changes nothing that is not sent', async () => {
     const ssh = await mountHosts()
     const before = (await ssh.read('hosts/web-1')).data
