@@ -92,6 +92,23 @@ suite('the collector of logins', () => {
     assert.deepEqual(types(), ['login alice'])
   })
 
+  test('a line that comes when the session is over is of the same login', () => {
+    record('open', { pid: GONE })
+    collector.collect(now)
+    appendFileSync(log, `${line(GONE, 'alice')}\n`)
+    collector.collect(now + 60_000)
+    assert.deepEqual(types(), ['login alice', 'logout alice'])
+  })
+
+  test('a line that waits for the hook is not forgotten by a restart', () => {
+    appendFileSync(log, `${line(own.pid, 'alice')}\n`)
+    collector.collect(now)
+    collector.close()
+    start()
+    collector.collect(now + 2500)
+    assert.deepEqual(types(), ['login alice'])
+  })
+
   test('tells what the log alone knows, after a while, and its end with the process', () => {
     appendFileSync(log, `${line(own.pid, 'alice')}\n${line(GONE, 'bob')}\n`)
     collector.collect(now + 2500)

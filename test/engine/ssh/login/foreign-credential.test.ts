@@ -77,6 +77,20 @@ describe('a reported login', () => {
     assert.equal((data['keys'] as string[]).length, 3)
   })
 
+  test('with a serial of ours under another CA, or another key, is nobody’s', async () => {
+    const ssh = await mountBoth()
+    const { certificate: told, ...key } = (await certificate(ssh, { host: 'web-1' })) as {
+      readonly certificate: object
+    }
+    const other = `SHA256:${'A'.repeat(43)}`
+    for (const event of [
+      { ...key, certificate: { ...told, ca_fingerprint: other } },
+      { certificate: told, fingerprint: other },
+    ]) {
+      assert.deepEqual((await reported(ssh, 'web-1', event))['flags'], ['unknown-credential'])
+    }
+  })
+
   test('long after the end of its certificate is nobody’s', async () => {
     const ssh = await mountBoth()
     const made = await certificate(ssh, { host: 'web-1', ttl: '1m' })

@@ -42,7 +42,7 @@ describe('host/report', () => {
     assertRefused(await ssh.write('host/report', data, { ...sent, requestId: 'two' }), 403, DENIED)
     const before = await logins(ssh)
     // The number decides, whatever is said under it now.
-    const again = await report(ssh, [event(ssh, 1, { user: 'root' })])
+    const again = await report(ssh, [event(ssh, 1, { user: 'root', session: 'b007.66.6' })])
     assert.deepEqual(again.data, { acknowledged: 1 })
     assert.deepEqual(await logins(ssh), before)
   })
@@ -50,8 +50,14 @@ describe('host/report', () => {
   test('a session that is told twice under two numbers is one login', async () => {
     const ssh = await mountReporting()
     const twice = { session: 'b007.9.9' }
-    await report(ssh, [event(ssh, 1, twice), event(ssh, 2, twice)])
-    await report(ssh, [event(ssh, 3, twice)])
+    const later = { ...twice, at: Math.floor(ssh.now / 1000) - 5 }
+    await report(ssh, [event(ssh, 1, twice)])
+    await report(ssh, [event(ssh, 2, later)])
+    assert.equal((await logins(ssh)).length, 1)
+    const end = event(ssh, 3, { ...twice, type: 'logout' })
+    await report(ssh, [end, event(ssh, 4, twice)])
+    await report(ssh, [event(ssh, 5, twice)])
+    assert.deepEqual(await logins(ssh, { open: true }), [])
     assert.equal((await logins(ssh)).length, 1)
   })
 
@@ -64,6 +70,14 @@ describe('host/report', () => {
     assert.equal((await reportsOf(ssh))['missing_events'], 6)
     await report(ssh, [event(ssh, 9)])
     assert.equal((await logins(ssh, { flag: 'gap' })).length, 3)
+  })
+
+  test('of two reports of one host at once the second goes on where the first has ended', async () => {
+    const ssh = await mountReporting()
+    // The one with less to look up is committed first.
+    const body = { sequence_first: 5 }
+    await Promise.all([report(ssh, [event(ssh, 1)]), report(ssh, [], { body })])
+    assert.equal((await reportsOf(ssh))['acknowledged'], 4)
   })
 
   test('a host that has lost its spool begins anew, and that is a gap of nobody knows how many', async () => {
@@ -120,6 +134,7 @@ describe('host/report', () => {
     ['no stream', () => ({ stream: '' })],
     ['a number below 1', () => ({ sequence_first: 0 })],
     ['another first number', () => ({ sequence_first: 2 })],
+    ['a first number before the first event', (ssh) => ({ events: [event(ssh, 3)] })],
     ['events that are no list', () => ({ events: {} })],
     ['an event that is none', () => ({ events: [7] })],
     [
