@@ -12,7 +12,10 @@ const root = path.resolve(import.meta.dirname, '..')
 export type BundleForm = 'files' | 'executable'
 
 /** Started by address, so files of their own. */
-const WORKERS = ['src/storage/sqlite/sqlite-worker.ts', 'src/engine/ssh/inventory/krl-worker.ts']
+const WORKERS = [
+  'src/storage/sqlite/sqlite-worker.ts',
+  'src/engine/ssh/inventory/krl/krl-worker.ts',
+]
 
 const WORKER_URL = /new URL\('\.\/([a-z-]+)\.ts', import\.meta\.url\)/g
 

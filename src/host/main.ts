@@ -1,6 +1,6 @@
 /** Entry of `postern-host`: for logins one deadline over everything, and no way to exit 0 but a decided yes. */
 import { writeSyslog } from './log.ts'
-import { runHost } from './run.ts'
+import { runHost } from './otp/run.ts'
 
 const TIMEOUT_MILLISECONDS = 2000
 

@@ -5,8 +5,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { HostConfig } from '../../src/host/config.ts'
 import { parseHostConfig } from '../../src/host/config.ts'
-import { Server } from '../../src/host/server.ts'
-import type { HostState } from '../../src/host/state.ts'
+import { Server } from '../../src/host/enrolment/server.ts'
+import type { HostState } from '../../src/host/enrolment/state.ts'
 import {
   type BundleStatement,
   type KrlStatement,

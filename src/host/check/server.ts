@@ -2,11 +2,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { Reply } from '../../client/reply.ts'
 import { parseHostConfig } from '../config.ts'
+import { Server } from '../enrolment/server.ts'
+import { readHostState } from '../enrolment/state.ts'
 import { hostPaths } from '../paths.ts'
-import { Server } from '../server.ts'
 import { alarmsOf } from '../service/status.ts'
 import { runningService } from '../setup/join.ts'
-import { readHostState } from '../state.ts'
 import { type Finding, fault, note, warning } from './finding.ts'
 
 /** A host that is further off has its requests refused. */

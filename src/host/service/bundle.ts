@@ -5,10 +5,10 @@ import { type BundleStatement, openStatement } from '../../ssh/host/statement.ts
 import { parseAuthorizedKey } from '../../ssh/key/authorized-keys.ts'
 import { isSameKey } from '../../ssh/key/public-key.ts'
 import { writeFileAtomically } from '../atomic-file.ts'
+import type { Server } from '../enrolment/server.ts'
+import type { HostKey } from '../enrolment/signed-request.ts'
+import type { HostState } from '../enrolment/state.ts'
 import { hostPaths } from '../paths.ts'
-import type { Server } from '../server.ts'
-import type { HostKey } from '../signed-request.ts'
-import type { HostState } from '../state.ts'
 import { signedOf } from './krl.ts'
 
 /** Asks for the bundle; throws for one that is not this host's, not signed by its server, expired, or older than the last. */

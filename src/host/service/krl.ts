@@ -11,9 +11,9 @@ import { jsonOf } from '../../client/reply.ts'
 import { type KrlStatement, openStatement } from '../../ssh/host/statement.ts'
 import { parseKrl } from '../../ssh/krl/parse-krl.ts'
 import { writeFileAtomically } from '../atomic-file.ts'
+import type { Server } from '../enrolment/server.ts'
+import type { HeldKrl, HostState } from '../enrolment/state.ts'
 import { hostPaths } from '../paths.ts'
-import type { Server } from '../server.ts'
-import type { HeldKrl, HostState } from '../state.ts'
 
 const POLL_SECONDS = 55
 const SLACK_MS = 15_000

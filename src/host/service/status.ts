@@ -2,8 +2,8 @@
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { writeFileAtomically } from '../atomic-file.ts'
+import type { Held, HostState } from '../enrolment/state.ts'
 import { hostPaths } from '../paths.ts'
-import type { Held, HostState } from '../state.ts'
 
 export interface Status {
   readonly pid: number

@@ -13,7 +13,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, suite, test } from 'node:test'
 import { LoginCollector } from '../../../src/host/login/login-collector.ts'
-import { processChain, putOtpLogin } from '../../../src/host/otp-record.ts'
+import { processChain, putOtpLogin } from '../../../src/host/otp/record.ts'
 import { type LoginEvent, parseLoginEvent } from '../../../src/ssh/host/login-event.ts'
 
 const BOOT = 'ab12'

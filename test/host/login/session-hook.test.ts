@@ -6,7 +6,7 @@ import path from 'node:path'
 import { afterEach, beforeEach, suite, test } from 'node:test'
 import { readInbox } from '../../../src/host/login/inbox.ts'
 import { sessionHook } from '../../../src/host/login/session-hook.ts'
-import { processChain } from '../../../src/host/otp-record.ts'
+import { processChain } from '../../../src/host/otp/record.ts'
 import { vector } from '../../ssh/support.ts'
 import { eventually } from '../../support/site.ts'
 

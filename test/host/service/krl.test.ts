@@ -4,8 +4,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import os from 'node:os'
 import path from 'node:path'
 import { after, afterEach, before, beforeEach, suite, test } from 'node:test'
+import { type HostState, readHostState, writeHostState } from '../../../src/host/enrolment/state.ts'
 import { type KrlRefresh, refreshKrl } from '../../../src/host/service/krl.ts'
-import { type HostState, readHostState, writeHostState } from '../../../src/host/state.ts'
 import type { KrlStatement } from '../../../src/ssh/host/statement.ts'
 import type { SigningKey } from '../../../src/ssh/signature.ts'
 import {

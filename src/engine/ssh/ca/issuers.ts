@@ -12,7 +12,7 @@ import type { PrivateKey } from '../../../ssh/key/private-key.ts'
 import type { PublicKey } from '../../../ssh/key/public-key.ts'
 import type { Write } from '../../../storage/store.ts'
 import { decodeRecord, encodeRecord } from '../../../storage/view.ts'
-import { putIssuerKey } from '../inventory/krl-store.ts'
+import { putIssuerKey } from '../inventory/krl/store.ts'
 
 const INDEX = 'config/issuers'
 const ISSUERS = 'issuers/'

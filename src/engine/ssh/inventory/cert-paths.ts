@@ -10,7 +10,7 @@ import { issuerIndex, lookUp } from '../ca/issuers.ts'
 import { resolveHost } from '../host/registry.ts'
 import { lastUse } from '../login/login-store.ts'
 import { absent } from '../page.ts'
-import { REVOKED_KEYS } from './krl-store.ts'
+import { REVOKED_KEYS } from './krl/store.ts'
 import {
   CERTIFICATES,
   type CertificateRecord,

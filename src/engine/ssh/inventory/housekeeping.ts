@@ -1,7 +1,7 @@
 /** What happens to certificates and the KRL without a request for it: with the end of a token, and after a restore. */
 import type { MountViews, TokenGrants } from '../../../mount/path.ts'
 import { certificatesConfig } from './config.ts'
-import { putHead, readHead } from './krl-store.ts'
+import { putHead, readHead } from './krl/store.ts'
 import { tokenIndex } from './record.ts'
 import { inTurn, revokeCertificates } from './revoke.ts'
 import { liveUnder } from './revoke-path.ts'

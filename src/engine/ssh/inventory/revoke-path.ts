@@ -9,7 +9,7 @@ import type { StoreView } from '../../../storage/view.ts'
 import type { TokenTree } from '../../../token/token-tree.ts'
 import { issuerIndex, lookUp } from '../ca/issuers.ts'
 import { resolveHost } from '../host/registry.ts'
-import { ISSUER_KEYS, krlVersion, NEVER } from './krl-store.ts'
+import { ISSUER_KEYS, krlVersion, NEVER } from './krl/store.ts'
 import {
   ALL_TOKENS,
   CERTIFICATES,

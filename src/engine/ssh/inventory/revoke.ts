@@ -17,7 +17,7 @@ import {
   type RevokedSerial,
   readHead,
   type StoredHead,
-} from './krl-store.ts'
+} from './krl/store.ts'
 import type { CertificateRecord } from './record.ts'
 import { serialName } from './serial.ts'
 

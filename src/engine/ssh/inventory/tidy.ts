@@ -14,7 +14,7 @@ import {
   putHead,
   type RevokedSerial,
   readHead,
-} from './krl-store.ts'
+} from './krl/store.ts'
 import { CERTIFICATES, readCertificates, recordRemoval, serialIn } from './record.ts'
 import { type InventoryViews, inTurn, revocationName } from './revoke.ts'
 import { firstSerial, serialName } from './serial.ts'

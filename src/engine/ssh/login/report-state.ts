@@ -14,6 +14,8 @@ export interface ReportState {
   readonly reportedAt: number
   /** How far the host's clock was ahead. */
   readonly skewSeconds: number
+  /** Events that were told in this hour since the epoch. */
+  readonly hour: { readonly number: number; readonly events: number }
 }
 
 /** How far the reports of a host have come, as `hosts/:id` shows it; nothing where it has sent none. */

@@ -2,7 +2,7 @@
  * `host/report`: what a host tells of its logins, signed with its key (protocols 5.4). A host speaks for itself alone; what it has
  * told counts once, and numbers that are missing are shown as a gap.
  */
-import { badRequest, SshFormatError } from '../../../errors.ts'
+import { badRequest, PosternError, SshFormatError } from '../../../errors.ts'
 import type { Call, Outcome } from '../../../mount/call.ts'
 import { declarePath, type Path } from '../../../mount/path.ts'
 import { hostHeaders } from '../../../ssh/host/host-request.ts'
@@ -15,6 +15,9 @@ import type { ReportState } from './report-state.ts'
 import { ReportedLogins } from './reported-logins.ts'
 
 const MAX_EVENTS = 200
+/** A host that was taken over fills the store no faster than this. */
+const MAX_EVENTS_AN_HOUR = 50_000
+const HOUR_MS = 3_600_000
 
 const fields = {
   stream: {
@@ -47,6 +50,7 @@ async function report(call: Call<typeof fields>, requests: HostRequests): Promis
 
   const entry = await store.get(REPORTS + host.id)
   const before = entry && decodeRecord<ReportState>(entry.value)
+  const hour = hourOf(before, now, events.length)
   const isSameStream = before?.stream === stream
   const skewSeconds = skewOf(call)
   const logins = new ReportedLogins(call, host, skewSeconds)
@@ -76,6 +80,7 @@ async function report(call: Call<typeof fields>, requests: HostRequests): Promis
     bootId: bootId || (before?.bootId ?? ''),
     reportedAt: now,
     skewSeconds,
+    hour,
   }
   return {
     data: { acknowledged: events.at(-1)?.seq ?? acknowledged },
@@ -102,6 +107,14 @@ function eventsOf(value: unknown, first: number): LoginEvent[] {
   } catch (error) {
     throw error instanceof SshFormatError ? badRequest(`events: ${error.message}`) : error
   }
+}
+
+/** Throws when the host has told too much in this hour. */
+function hourOf(before: ReportState | undefined, now: number, more: number): ReportState['hour'] {
+  const number = Math.floor(now / HOUR_MS)
+  const events = (before?.hour.number === number ? before.hour.events : 0) + more
+  if (events <= MAX_EVENTS_AN_HOUR) return { number, events }
+  throw new PosternError('too_many_requests', 'the host has reported too much in this hour')
 }
 
 /** The request's own time is signed, and near. */

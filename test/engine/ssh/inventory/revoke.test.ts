@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { addSerials, putHead, readHead } from '../../../../src/engine/ssh/inventory/krl-store.ts'
+import { addSerials, putHead, readHead } from '../../../../src/engine/ssh/inventory/krl/store.ts'
 import { parseAuthorizedKey } from '../../../../src/ssh/key/authorized-keys.ts'
 import { isKeyRevoked } from '../../../../src/ssh/krl/parse-krl.ts'
 import { openSqliteStore } from '../../../../src/storage/sqlite/sqlite.ts'

@@ -130,6 +130,17 @@ describe('host/report', () => {
     )
   })
 
+  test('a host that tells without end is stopped until the next hour', async () => {
+    const ssh = await mountReporting()
+    const end = { type: 'logout', session: 'b007.1.1' }
+    const many = Array.from({ length: 200 }, (_, at) => event(ssh, at + 1, end))
+    for (let at = 0; at < 250; at++) assertDone(await report(ssh, many))
+    const text = 'the host has reported too much in this hour'
+    assertRefused(await report(ssh, [event(ssh, 201)]), 429, text)
+    ssh.now += 3_600_000
+    assertDone(await report(ssh, [event(ssh, 201)]))
+  })
+
   const refusals: readonly [string, (ssh: Mounted) => object][] = [
     ['no stream', () => ({ stream: '' })],
     ['a number below 1', () => ({ sequence_first: 0 })],

@@ -1,7 +1,7 @@
 /** The KRL of what is stored (OpenSSH PROTOCOL.krl, protocols 5.6): a pure function, so that every server gives the same bytes. */
 import { hash } from 'node:crypto'
-import { encodeKrl } from '../../../ssh/krl/encode-krl.ts'
-import { ENTRY_BYTES, type KrlContent } from './krl-store.ts'
+import { encodeKrl } from '../../../../ssh/krl/encode-krl.ts'
+import { ENTRY_BYTES, type KrlContent } from './store.ts'
 
 export interface BuiltKrl {
   readonly bytes: Uint8Array

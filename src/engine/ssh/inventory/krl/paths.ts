@@ -2,17 +2,17 @@
  * `krl` and `krl.sig`: what hosts fetch to refuse what was revoked (OpenSSH PROTOCOL.krl, protocols 5.6). For anybody: the
  * list holds serials and hashes, no names.
  */
-import type { Call, Outcome } from '../../../mount/call.ts'
-import { declarePath, type Path } from '../../../mount/path.ts'
+import type { Call, Outcome } from '../../../../mount/call.ts'
+import { declarePath, type Path } from '../../../../mount/path.ts'
 import {
   issuerName,
   type SignedStatement,
   STATEMENT_SECONDS,
   signStatement,
-} from '../../../ssh/host/statement.ts'
-import { identityOf } from '../host/identity.ts'
-import { KrlServer } from './krl-server.ts'
-import { krlVersion } from './krl-store.ts'
+} from '../../../../ssh/host/statement.ts'
+import { identityOf } from '../../host/identity.ts'
+import { KrlServer } from './server.ts'
+import { krlVersion } from './store.ts'
 
 const MAX_WAIT_SECONDS = 55
 const SIGNED_AGAIN_SECONDS = 3600

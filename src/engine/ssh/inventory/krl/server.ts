@@ -2,10 +2,10 @@
  * Serves a mount's KRL to whoever asks: built once a version, its statement signed once an hour, and one look at the store
  * a second for all who wait for the next version (protocols 5.6).
  */
-import type { StoreView } from '../../../storage/view.ts'
-import { buildKrl } from './krl-build.ts'
-import type { BuiltKrl } from './krl-bytes.ts'
-import { krlVersion, readKrlContent } from './krl-store.ts'
+import type { StoreView } from '../../../../storage/view.ts'
+import { buildKrl } from './build.ts'
+import type { BuiltKrl } from './bytes.ts'
+import { krlVersion, readKrlContent } from './store.ts'
 
 const POLL_MILLISECONDS = 1000
 const MAX_WAITERS = 10_000

@@ -3,8 +3,8 @@
  * wanted and ends when it has been idle.
  */
 import { Worker } from 'node:worker_threads'
-import { type BuiltKrl, krlBytes } from './krl-bytes.ts'
-import { ENTRY_BYTES, type KrlContent } from './krl-store.ts'
+import { type BuiltKrl, krlBytes } from './bytes.ts'
+import { ENTRY_BYTES, type KrlContent } from './store.ts'
 
 /** Entries that take a millisecond or two. A thread takes 90 ms and 25 MB when it starts, then 15 ms for 100,000 entries. */
 const FEW_ENTRIES = 4096

@@ -1,6 +1,6 @@
 /** The flags of `postern-host verify-otp`, as vault-ssh-helper spells them (contract 7): `-config=FILE`, `-dev`. */
 import { parseArgs } from 'node:util'
-import { type LogLevel, logLevels } from './log.ts'
+import { type LogLevel, logLevels } from '../log.ts'
 
 export interface HostFlags {
   readonly config: string

@@ -1,10 +1,10 @@
 /** The server as an enrolled host talks to it: requests are signed with the host's key. */
-import { Client } from '../client/client.ts'
-import type { JsonObject } from '../client/json.ts'
-import { envelopeOf, type Reply } from '../client/reply.ts'
-import { version } from '../client/version.ts'
-import type { PublicKey } from '../ssh/key/public-key.ts'
-import type { HostConfig } from './config.ts'
+import { Client } from '../../client/client.ts'
+import type { JsonObject } from '../../client/json.ts'
+import { envelopeOf, type Reply } from '../../client/reply.ts'
+import { version } from '../../client/version.ts'
+import type { PublicKey } from '../../ssh/key/public-key.ts'
+import type { HostConfig } from '../config.ts'
 import { type Signer, signRequest } from './signed-request.ts'
 import { type HostState, trustedKeys } from './state.ts'
 

@@ -4,18 +4,18 @@
  */
 import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { ApiError } from '../client/api-error.ts'
-import { version } from '../client/version.ts'
-import { Secret } from '../redact.ts'
-import { ownAddresses } from './address.ts'
-import { type HostConfig, parseHostConfig } from './config.ts'
+import { ApiError } from '../../client/api-error.ts'
+import { version } from '../../client/version.ts'
+import { Secret } from '../../redact.ts'
+import { ownAddresses } from '../address.ts'
+import { type HostConfig, parseHostConfig } from '../config.ts'
+import { readHostKeys, signRequest } from '../enrolment/signed-request.ts'
+import { enrolmentOf, type HostState, readHostState } from '../enrolment/state.ts'
+import { type LogLevel, logLevels, oneLine } from '../log.ts'
+import { hostPaths } from '../paths.ts'
 import { type HostFlags, parseHostFlags } from './flags.ts'
-import { type LogLevel, logLevels, oneLine } from './log.ts'
-import { OTP_LOGINS, type OtpLogin, processChain, putOtpLogin } from './otp-record.ts'
-import { hostPaths } from './paths.ts'
+import { OTP_LOGINS, type OtpLogin, processChain, putOtpLogin } from './record.ts'
 import { serverTrust } from './server-trust.ts'
-import { readHostKeys, signRequest } from './signed-request.ts'
-import { enrolmentOf, type HostState, readHostState } from './state.ts'
 import {
   type Grant,
   type Login,

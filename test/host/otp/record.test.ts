@@ -9,7 +9,7 @@ import {
   putOtpLogin,
   type Session,
   takeOtpLogin,
-} from '../../src/host/otp-record.ts'
+} from '../../../src/host/otp/record.ts'
 
 const now = 1_790_000_000_000
 const monitor = { pid: 4001, start: 77 }

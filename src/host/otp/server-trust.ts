@@ -2,11 +2,11 @@
  * What a host knows of its server by heart, and the check of a signed answer of `verify` against it (protocols 5.5). Of
  * the answer itself only role, address and time are taken, and those are signed.
  */
-import { type JsonObject, textAt } from '../client/json.ts'
-import { VERIFY_NAMESPACE, verifyMessageBytes } from '../ssh/host/verify-message.ts'
-import { isSameKey, type PublicKey } from '../ssh/key/public-key.ts'
-import { verifyMessage } from '../ssh/sshsig.ts'
-import type { HostConfig } from './config.ts'
+import { type JsonObject, textAt } from '../../client/json.ts'
+import { VERIFY_NAMESPACE, verifyMessageBytes } from '../../ssh/host/verify-message.ts'
+import { isSameKey, type PublicKey } from '../../ssh/key/public-key.ts'
+import { verifyMessage } from '../../ssh/sshsig.ts'
+import type { HostConfig } from '../config.ts'
 
 const MAX_SKEW_SECONDS = 120
 

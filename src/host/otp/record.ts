@@ -12,8 +12,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
-import { uuid } from '../random.ts'
-import { hostPaths } from './paths.ts'
+import { uuid } from '../../random.ts'
+import { hostPaths } from '../paths.ts'
 
 /** Where `verify-otp` puts the records, and the session's hook looks for them. */
 export const OTP_LOGINS: string = path.join(hostPaths.runFolder, 'otp')

@@ -4,15 +4,19 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, suite, test } from 'node:test'
-import { processChain, takeOtpLogin } from '../../src/host/otp-record.ts'
-import { runHost } from '../../src/host/run.ts'
-import { type HostState, writeHostState } from '../../src/host/state.ts'
-import { HOST_NAMESPACE, hostHeaders, hostRequestMessage } from '../../src/ssh/host/host-request.ts'
-import { VERIFY_NAMESPACE, verifyMessageBytes } from '../../src/ssh/host/verify-message.ts'
-import { isSameKey } from '../../src/ssh/key/public-key.ts'
-import { signMessage, verifyMessage } from '../../src/ssh/sshsig.ts'
-import { type Answerer, type SeenRequest, startFakeServer } from '../client/fake-server.ts'
-import { vector, vectorPrivateKey } from '../ssh/support.ts'
+import { type HostState, writeHostState } from '../../../src/host/enrolment/state.ts'
+import { processChain, takeOtpLogin } from '../../../src/host/otp/record.ts'
+import { runHost } from '../../../src/host/otp/run.ts'
+import {
+  HOST_NAMESPACE,
+  hostHeaders,
+  hostRequestMessage,
+} from '../../../src/ssh/host/host-request.ts'
+import { VERIFY_NAMESPACE, verifyMessageBytes } from '../../../src/ssh/host/verify-message.ts'
+import { isSameKey } from '../../../src/ssh/key/public-key.ts'
+import { signMessage, verifyMessage } from '../../../src/ssh/sshsig.ts'
+import { type Answerer, type SeenRequest, startFakeServer } from '../../client/fake-server.ts'
+import { vector, vectorPrivateKey } from '../../ssh/support.ts'
 
 const otp = '2f7e25a2-24c9-4b7b-0d35-27d5e5203a5c'
 const server = vectorPrivateKey('ed25519')

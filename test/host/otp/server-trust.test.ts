@@ -1,10 +1,10 @@
 /** Signed answers of verify as a host checks them (protocols 5.5). */
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { checkSignedAnswer, type ServerTrust } from '../../src/host/server-trust.ts'
-import { VERIFY_NAMESPACE, verifyMessageBytes } from '../../src/ssh/host/verify-message.ts'
-import { signMessage } from '../../src/ssh/sshsig.ts'
-import { vectorPrivateKey } from '../ssh/support.ts'
+import { checkSignedAnswer, type ServerTrust } from '../../../src/host/otp/server-trust.ts'
+import { VERIFY_NAMESPACE, verifyMessageBytes } from '../../../src/ssh/host/verify-message.ts'
+import { signMessage } from '../../../src/ssh/sshsig.ts'
+import { vectorPrivateKey } from '../../ssh/support.ts'
 
 const identity = vectorPrivateKey('ed25519')
 const stranger = vectorPrivateKey('p256')

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, suite, test } from 'node:test'
-import { runHost } from '../../src/host/run.ts'
-import { type Answerer, type FakeAnswer, startFakeServer } from '../client/fake-server.ts'
-import { firstCertificate, secondCertificate } from '../http/tls-material.ts'
+import { runHost } from '../../../src/host/otp/run.ts'
+import { type Answerer, type FakeAnswer, startFakeServer } from '../../client/fake-server.ts'
+import { firstCertificate, secondCertificate } from '../../http/tls-material.ts'
 
 const otp = '2f7e25a2-24c9-4b7b-0d35-27d5e5203a5c'
 const granted = { data: { ip: '10.0.0.5', username: 'alice', role_name: 'web' } }

@@ -1,7 +1,7 @@
 /** The thread that builds long KRLs: takes content, gives bytes. Started by `krl-build.ts`. */
 import { parentPort } from 'node:worker_threads'
-import type { KrlDelivery, KrlOrder } from './krl-build.ts'
-import { krlBytes } from './krl-bytes.ts'
+import type { KrlDelivery, KrlOrder } from './build.ts'
+import { krlBytes } from './bytes.ts'
 
 // A report of the process shows the environment once more for each thread (protocols 6.1).
 if (process.report) process.report.excludeEnv = true

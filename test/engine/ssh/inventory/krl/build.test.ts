@@ -2,17 +2,17 @@ import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { buildKrl } from '../../../../src/engine/ssh/inventory/krl-build.ts'
-import { krlBytes } from '../../../../src/engine/ssh/inventory/krl-bytes.ts'
+import { buildKrl } from '../../../../../src/engine/ssh/inventory/krl/build.ts'
+import { krlBytes } from '../../../../../src/engine/ssh/inventory/krl/bytes.ts'
 import {
   encodeChunk,
   type KrlContent,
   type RevokedSerial,
-} from '../../../../src/engine/ssh/inventory/krl-store.ts'
-import { newSerial } from '../../../../src/engine/ssh/inventory/serial.ts'
-import { parseKrl } from '../../../../src/ssh/krl/parse-krl.ts'
-import { fuzz } from '../../../fuzz/runs.ts'
-import { vectorPublicKey } from '../../../ssh/support.ts'
+} from '../../../../../src/engine/ssh/inventory/krl/store.ts'
+import { newSerial } from '../../../../../src/engine/ssh/inventory/serial.ts'
+import { parseKrl } from '../../../../../src/ssh/krl/parse-krl.ts'
+import { fuzz } from '../../../../fuzz/runs.ts'
+import { vectorPublicKey } from '../../../../ssh/support.ts'
 
 const caKeys = ['ed25519', 'rsa', 'p256'].map((name) => vectorPublicKey(name).blob)
 const ENTRIES_PER_CHUNK = 1024

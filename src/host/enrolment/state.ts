@@ -4,10 +4,10 @@
  */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { parseAuthorizedKey } from '../ssh/key/authorized-keys.ts'
-import { writeFileAtomically } from './atomic-file.ts'
-import { hostPaths } from './paths.ts'
-import type { Enrolment } from './server-trust.ts'
+import { parseAuthorizedKey } from '../../ssh/key/authorized-keys.ts'
+import { writeFileAtomically } from '../atomic-file.ts'
+import type { Enrolment } from '../otp/server-trust.ts'
+import { hostPaths } from '../paths.ts'
 
 /** What is known of something that the server signs; times are Unix seconds. */
 export interface Held {

@@ -1,15 +1,15 @@
 /** Requests that this host signs with one of its own keys (protocols 5.4). */
 import { globSync, readFileSync } from 'node:fs'
-import { secretBytes } from '../random.ts'
+import { secretBytes } from '../../random.ts'
 import {
   HOST_NAMESPACE,
   hostHeaders,
   hostRequestMessage,
   NONCE_BYTES,
-} from '../ssh/host/host-request.ts'
-import { encodeAuthorizedKey } from '../ssh/key/authorized-keys.ts'
-import { type PrivateKey, parsePrivateKey } from '../ssh/key/private-key.ts'
-import { signBlob } from '../ssh/sshsig.ts'
+} from '../../ssh/host/host-request.ts'
+import { encodeAuthorizedKey } from '../../ssh/key/authorized-keys.ts'
+import { type PrivateKey, parsePrivateKey } from '../../ssh/key/private-key.ts'
+import { signBlob } from '../../ssh/sshsig.ts'
 
 const PATTERN = '/etc/ssh/ssh_host_*_key'
 /** Ed25519 first: it signs fastest. */

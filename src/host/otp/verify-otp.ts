@@ -2,14 +2,14 @@
  * Asks the server about a one-time password and decides whether the user may enter this host (contract 7,
  * 6.7). Every doubt is a no.
  */
-import { Client } from '../client/client.ts'
-import { type JsonObject, textAt } from '../client/json.ts'
-import { envelopeOf } from '../client/reply.ts'
-import { secretBytes } from '../random.ts'
-import type { Secret } from '../redact.ts'
-import { VERIFY_NONCE_BYTES } from '../ssh/host/verify-message.ts'
-import { canonicalAddress } from './address.ts'
-import type { HostConfig } from './config.ts'
+import { Client } from '../../client/client.ts'
+import { type JsonObject, textAt } from '../../client/json.ts'
+import { envelopeOf } from '../../client/reply.ts'
+import { secretBytes } from '../../random.ts'
+import type { Secret } from '../../redact.ts'
+import { VERIFY_NONCE_BYTES } from '../../ssh/host/verify-message.ts'
+import { canonicalAddress } from '../address.ts'
+import type { HostConfig } from '../config.ts'
 import { checkSignedAnswer, type ServerTrust } from './server-trust.ts'
 
 /** Why somebody is not let in; the text holds no secret. */

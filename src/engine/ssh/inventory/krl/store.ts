@@ -2,8 +2,8 @@
  * What a mount has revoked, as it is stored: a head with the version, and the serials of each issuer in chunks. The KRL of
  * a version is a function of these rows alone. Every change is one commit on the head that was read (protocols 1.10, 5.6).
  */
-import type { Condition, Write } from '../../../storage/store.ts'
-import { decodeRecord, encodeRecord, type StoreView } from '../../../storage/view.ts'
+import type { Condition, Write } from '../../../../storage/store.ts'
+import { decodeRecord, encodeRecord, type StoreView } from '../../../../storage/view.ts'
 
 const HEAD = 'krl/head'
 const CHUNKS = 'krl/chunk/'
