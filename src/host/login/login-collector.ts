@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { SshFormatError } from '../../errors.ts'
 import { eventText, type LoginEvent } from '../../ssh/host/login-event.ts'
 import { writeFileAtomically } from '../atomic-file.ts'
 import { OTP_LOGINS, processChain, takeOtpLogin } from '../otp/record.ts'
@@ -69,7 +70,7 @@ export class LoginCollector {
   collect(now: number): void {
     const inbox = readInbox(path.join(this.#folder, 'inbox'))
     this.spool.skip(inbox.dropped)
-    for (const record of inbox.records) this.#takeRecord(record)
+    for (const record of inbox.records) passOver(() => this.#takeRecord(record))
     this.#waiting.push(...this.#log.poll(now))
     this.#takeLines(now)
     this.#endDead(now)
@@ -107,7 +108,7 @@ export class LoginCollector {
       const told = this.#told.get(`${line.boot}.${line.pid}`)
       if (told !== undefined && Math.abs(told - line.at) < SAME_LOGIN_MS) continue
       if (now - line.at < HOOK_DELAY_MS) this.#waiting.push(line)
-      else this.#takeLine(line)
+      else passOver(() => this.#takeLine(line))
     }
   }
 
@@ -127,7 +128,7 @@ export class LoginCollector {
     if (this.#open.has(session)) return
     const base: Base = {
       session,
-      user: eventText(login.user),
+      user: eventText(login.user) || 'unknown',
       from: eventText(login.from) || 'unknown',
       port,
       service: eventText(login.service),
@@ -172,6 +173,15 @@ export class LoginCollector {
     if (text === this.#kept) return
     writeFileAtomically(this.#file, text, 0o600)
     this.#kept = text
+  }
+}
+
+/** What makes no event that a server would take is left out, so that the others are told. */
+function passOver(take: () => void): void {
+  try {
+    take()
+  } catch (error) {
+    if (!(error instanceof SshFormatError)) throw error
   }
 }
 

@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { uuid } from '../../random.ts'
-import { encodeLoginEvent, type LoginEvent } from '../../ssh/host/login-event.ts'
+import { encodeLoginEvent, type LoginEvent, parseLoginEvent } from '../../ssh/host/login-event.ts'
 import { writeFileAtomically } from '../atomic-file.ts'
 
 const HEAD = 'head.json'
@@ -51,10 +51,11 @@ export class Spool {
     return this.#head.next
   }
 
-  /** Durable when it returns. */
+  /** Durable when it returns. Throws SshFormatError for what no server would take: it would stand before all others. */
   append(event: Omit<LoginEvent, 'seq'>): void {
     const { next } = this.#head
     const text = JSON.stringify(encodeLoginEvent({ ...event, seq: next }))
+    parseLoginEvent(JSON.parse(text))
     writeFileAtomically(this.#file(next), `${text}\n`, 0o600)
     this.#numbers.push(next)
     this.#head = { ...this.#head, next: next + 1 }

@@ -41,8 +41,8 @@ export interface LoginEvent {
 const SESSION = /^[0-9a-f-]{1,36}\.[0-9]{1,10}\.[0-9]{1,20}$/
 const FINGERPRINT = /^SHA256:[A-Za-z0-9+/]{43}$/
 const SERIAL = /^(?:0|[1-9][0-9]{0,19})$/
-const SHORT_TEXT = /^[^\p{C}]{1,256}$/u
-const KEY_ID = /^[^\p{C}]{0,1024}$/u
+const SHORT_TEXT = /^[^\p{Cc}\p{Cs}\p{Bidi_Control}]{1,256}$/u
+const KEY_ID = /^[^\p{Cc}\p{Cs}\p{Bidi_Control}]{0,1024}$/u
 const MAX_SERIAL = 0xffff_ffff_ffff_ffffn
 
 /** The event as JSON carries it. */
@@ -109,5 +109,6 @@ function parseCertificate(value: unknown): EventCertificate {
 
 /** A text as an event may carry it: what could end a line or steer a terminal becomes `?`. */
 export function eventText(text: string, maxLength = 256): string {
-  return text.replace(/\p{C}/gu, '?').slice(0, maxLength)
+  // Cut first: half of a pair of surrogates is no text.
+  return text.slice(0, maxLength).replace(/[\p{Cc}\p{Cs}\p{Bidi_Control}]/gu, '?')
 }

@@ -171,6 +171,13 @@ suite('the collector of logins', () => {
     assert.deepEqual(events(), [])
   })
 
+  test('what no server would take stands before no other', () => {
+    record('open', { boot: 'not a boot', pid: GONE })
+    record('open', { user: '' })
+    collector.collect(now)
+    assert.deepEqual(types(), ['login unknown'])
+  })
+
   test('leaves numbers out for files that had to make room', () => {
     writeFileSync(path.join(folder, 'spool/inbox', '.dropped'), 'xxx')
     record('open')
