@@ -295,5 +295,5 @@ test('protocols 3.2: a pattern with many stars is refused', async () => {
   const token = await joinToken(ssh, { name_pattern: '***' })
   const started = performance.now()
   assert.equal((await enrol(ssh, token, `${'a'.repeat(62)}.`)).status, 400)
-  assert.ok(performance.now() - started < 500)
+  assert.ok(performance.now() - started < 2000)
 })
