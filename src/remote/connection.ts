@@ -90,6 +90,11 @@ export class Connection {
     })
   }
 
+  /** It has failed or is closed: nothing more can be run on it. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
   /** The host's key, which the host has proven to have. Rejects with the connection's failure. */
   get hostKey(): Promise<Uint8Array> {
     return this.#shown.promise
@@ -251,6 +256,11 @@ export class Connection {
         if (!mustWait) triesAlone += 1
         if (isFull && (mustWait || (this.#hasOpened && triesAlone < MAX_TRIES))) continue
         if (signal.aborted) throw signal.reason
+        // Half closed by the host: ssh2 says so before the socket tells of its end.
+        if (!this.#socket.writable || this.#socket.readableEnded) {
+          this.fail(this.#describe(error as Error))
+          throw signal.reason
+        }
         const text = printable((error as Error).message)
         throw failure(`${this.#host} refuses a session: ${text}`, error)
       }

@@ -35,13 +35,41 @@ export class Connections {
     if (keyTypes.length > 0 && signatureNames(keyTypes).length === 0) {
       throw failure(`the known host keys of ${nameOf(target)} are of types that are not used`)
     }
-    const connection = await this.#connectionTo(target)
+    const endsAt = performance.now() + this.#limits.wholeMs
+    const { connection, isKept } = await this.#connectionTo(target)
+    let isSent = false
+    const beforeSend = () => {
+      isSent = true
+      target.beforeSend?.()
+    }
+    try {
+      return await this.#runOn(connection, { ...target, beforeSend }, program, endsAt)
+    } catch (error) {
+      // The host may have ended a kept connection, by a restart for one, and the host of today is asked then.
+      if (!isKept || isSent || !connection.isOver || this.#isClosed) throw error
+    }
+    return this.#runOn((await this.#connectionTo(target)).connection, target, program, endsAt)
+  }
+
+  /** Cuts every connection; what still runs rejects, and so does every later run. */
+  close(): Promise<void> {
+    this.#isClosed = true
+    for (const connection of this.#open) connection.fail(closing())
+    return Promise.resolve()
+  }
+
+  async #runOn(
+    connection: Connection,
+    target: Target,
+    program: Program,
+    endsAt: number,
+  ): Promise<ProgramResult> {
     const user = connection.join()
     const timer = setTimeout(() => {
       connection.retire()
       const seconds = this.#limits.wholeMs / 1000
       user.abort(failure(`the program did not end on ${nameOf(target)} within ${seconds} s`))
-    }, this.#limits.wholeMs)
+    }, endsAt - performance.now())
     try {
       const hostKey = await connection.hostKey
       await untilAborted(target.checkHostKey(hostKey), user.signal)
@@ -53,20 +81,16 @@ export class Connections {
     }
   }
 
-  /** Cuts every connection; what still runs rejects, and so does every later run. */
-  close(): Promise<void> {
-    this.#isClosed = true
-    for (const connection of this.#open) connection.fail(closing())
-    return Promise.resolve()
-  }
-
-  async #connectionTo(target: Target): Promise<Connection> {
+  /** `isKept`: others have been on it before. */
+  async #connectionTo(
+    target: Target,
+  ): Promise<{ readonly connection: Connection; readonly isKept: boolean }> {
     const { default: ssh2 } = await import('ssh2')
     if (this.#isClosed) throw closing()
     const { address, port, user, keyId, hostKeyAlgorithms = [] } = target
     const place = JSON.stringify([address, port, user, keyId, [...hostKeyAlgorithms].sort()])
     const known = this.#shared.get(place)
-    if (known) return known
+    if (known) return { connection: known, isKept: true }
     const connection: Connection = new Connection({
       ssh2,
       target,
@@ -78,7 +102,7 @@ export class Connections {
     })
     this.#shared.set(place, connection)
     this.#open.add(connection)
-    return connection
+    return { connection, isKept: false }
   }
 }
 

@@ -1,7 +1,7 @@
 /** Programs on a real sshd: shared connections, host keys, admin keys, and what goes wrong (protocols 4.2 and 4.6). */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import { badRequest } from '../../src/errors.ts'
 import { Secret } from '../../src/redact.ts'
@@ -269,6 +269,49 @@ test('a connection that is cut in the middle fails whoever is on it, and the nex
     assert.match(await run, /^the connection to 127\.0\.0\.1 port \d+ was cut: /)
   }
   assert.equal((await remote.run(target(), 'exit 0')).status, 0)
+})
+
+test('a kept connection that the host has ended is made anew, and the program runs once', {
+  timeout: 60_000,
+}, async (t) => {
+  const sockets: Socket[] = []
+  const between = createServer((client) => {
+    const server = connect(sshd.port, '127.0.0.1')
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      from.on('error', () => {})
+      from.on('close', () => to.destroy())
+      from.pipe(to)
+    }
+    sockets.push(client)
+  }).listen(0, '127.0.0.1')
+  t.after(() => {
+    for (const socket of sockets) socket.destroy()
+    between.close()
+  })
+  await once(between, 'listening')
+  const place = target({}, (between.address() as AddressInfo).port)
+  await using remote = connections()
+  for (const cut of [
+    (socket: Socket) => socket.end(),
+    (socket: Socket) => socket.resetAndDestroy(),
+  ]) {
+    // Once as nobody knows of it yet, once as the end is under way, and once well after it.
+    for (const wait of [0, 1, 50]) {
+      await remote.run(place, 'exit 0')
+      cut(sockets.at(-1) as Socket)
+      if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
+      assert.equal((await remote.run(place, 'echo once\n')).stdout, 'once\n')
+    }
+  }
+  // What was sent may have run: it is not sent again.
+  const before = sockets.length
+  const running = remote.run(place, 'sleep 5')
+  setTimeout(() => sockets.at(-1)?.destroy(), 200)
+  assert.match(await messageOf(running), /was cut|before the program's end/)
+  assert.equal(sockets.length, before)
 })
 
 test('a program that does not end is left, and its connection is not used again', async () => {
