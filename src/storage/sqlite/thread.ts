@@ -57,6 +57,8 @@ export class WriterThread {
       } satisfies WriterStart,
       // The environment may hold secrets, and the thread needs none of it.
       env: {},
+      // What it reads and answers is garbage at once: the usual room for it would be 24 MB of memory.
+      resourceLimits: { maxYoungGenerationSizeMb: 3 },
     })
     this.#worker.on('message', (reply: WriterReply) => this.#onReply(reply))
     this.#worker.on('error', (error) => {

@@ -1,5 +1,6 @@
 /** `postern server`: the server in this process, until a signal ends it. */
 import { rmSync, writeFileSync } from 'node:fs'
+import { setFlagsFromString } from 'node:v8'
 import { PosternError } from '../../../errors.ts'
 import {
   createServer,
@@ -28,6 +29,7 @@ export async function runServer(input: Input): Promise<number> {
   try {
     const flags = flagsOf(input)
     refuseDebugging(flags.dev)
+    keepHeapSmall()
     const { config, warnings } = await configOf(flags)
     const server = await createServer({
       config,
@@ -74,6 +76,11 @@ function familyVariable(name: string): string | undefined {
   return ['POSTERN', 'BAO', 'VAULT']
     .map((prefix) => process.env[`${prefix}_${name}`])
     .find((value) => value)
+}
+
+/** V8 lets the heap grow to four times what lives in it: 14 MB become 60 under load, to save some collections. */
+function keepHeapSmall(): void {
+  setFlagsFromString('--heap-growing-percent=60')
 }
 
 /** A debugger or a heap snapshot would hand out every key (protocols 6.1). */
