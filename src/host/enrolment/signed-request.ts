@@ -40,12 +40,21 @@ export function readHostKeys(pattern: string = PATTERN): [HostKey, ...HostKey[]]
   return [first, ...rest]
 }
 
-/** Undefined for a kind of key that stands for no host: DSA, or short RSA. */
+/** Undefined for a file that is no key, as sshd passes it over, and for a kind that stands for no host: DSA, or short RSA. */
 function readKey(file: string): HostKey | undefined {
-  const key = parsePrivateKey(readFileSync(file, 'utf8'))
+  const key = readPrivateKey(file)
+  if (!key) return undefined
   const { kind, bits, blob } = key.publicKey
   if (!ORDER.includes(kind) || (kind === 'rsa' && bits < 2048)) return undefined
   return { ...key, file, publicLine: encodeAuthorizedKey(blob) }
+}
+
+function readPrivateKey(file: string): PrivateKey | undefined {
+  try {
+    return parsePrivateKey(readFileSync(file, 'utf8'))
+  } catch {
+    return undefined
+  }
 }
 
 function rank({ publicKey: { kind } }: HostKey): number {
