@@ -68,6 +68,9 @@ suite('postern host setup', { concurrency: 2 }, () => {
     assert.equal(await byCertificate(box, 'root@t.env.prod'), true)
     assert.equal(await byCertificate(box, 'root@g.db'), false)
 
+    // Of a server on the same machine.
+    box.write('/run/postern/postern.sock', '')
+    box.write('/run/postern/status.json', '{}')
     const made = await filesOf(box, ...FOLDERS)
     const second = await setUp(box, '-groups=web', '-tags=env=prod')
     assert.match(second.output, /in place already/)
@@ -76,6 +79,7 @@ suite('postern host setup', { concurrency: 2 }, () => {
     const left = await posternIn(box, 'host', 'leave')
     assert.equal(left.status, 0, left.errors)
     assert.deepEqual(await filesOf(box, ...FOLDERS), earlier)
+    assert.equal(await box.shell('ls /run/postern'), 'postern.sock\n')
     assert.equal(await byKey(box), true)
     assert.match((await posternIn(box, 'host', 'leave')).output, /nothing to undo/)
 

@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { removeFile, writeFileAtomically } from '../atomic-file.ts'
 import { hasSessionHook, PAM_FILE } from '../check/server.ts'
+import { OTP_LOGINS } from '../otp/record.ts'
 import { hostPaths } from '../paths.ts'
 import { readIfThere } from '../service/bundle.ts'
 import { generalSettings } from '../sshd/effective.ts'
@@ -40,7 +41,8 @@ export async function leaveHost(say: (line: string) => void): Promise<boolean> {
   say("sshd's configuration is without Postern")
   // Not before sshd has forgotten them: without its KRL it refuses every key.
   if (reloadAndSettle(pidFile)) say('sshd has read it')
-  for (const place of [hostPaths.sshFolder, hostPaths.stateFolder, hostPaths.runFolder]) {
+  // /run/postern itself is the server's too, with the socket of one that runs here.
+  for (const place of [hostPaths.sshFolder, hostPaths.stateFolder, hostPaths.status, OTP_LOGINS]) {
     rmSync(place, { recursive: true, force: true })
   }
   // One that a person wrote may be for one-time passwords.
