@@ -1,7 +1,7 @@
 /** Files that are never half written and never absent while they change, whatever ends the process. */
 import {
-  chmodSync,
   closeSync,
+  fchmodSync,
   fsyncSync,
   openSync,
   renameSync,
@@ -24,8 +24,8 @@ export function writeFileAtomically(
   const descriptor = openSync(fresh, 'wx', mode)
   try {
     writeFileSync(descriptor, content)
-    // The umask has taken bits away.
-    chmodSync(fresh, mode)
+    // The umask has taken bits away. By its number: in a folder of others the name may be a link by now.
+    fchmodSync(descriptor, mode)
     fsyncSync(descriptor)
   } finally {
     closeSync(descriptor)

@@ -37,7 +37,7 @@ suite('a file that is replaced', () => {
     assert.deepEqual(fs.readdirSync(folder), [])
   })
 
-  const steps = ['rmSync', 'openSync', 'writeFileSync', 'chmodSync', 'fsyncSync', 'renameSync']
+  const steps = ['rmSync', 'openSync', 'writeFileSync', 'fchmodSync', 'fsyncSync', 'renameSync']
   for (const step of steps) {
     test(`is the old one when ${step} fails, and the new one on the next try`, (context) => {
       const failing = context.mock.method(fs, step as 'rmSync', () => {
@@ -63,6 +63,25 @@ suite('a file that is replaced', () => {
     writeFileAtomically(file, 'new', 0o644)
     assert.equal(readFileSync(victim, 'utf8'), 'precious')
     assert.equal(readFileSync(file, 'utf8'), 'new')
+  })
+
+  test('gives its mode to nothing that is put in its place meanwhile', (context) => {
+    const victim = path.join(folder, 'victim')
+    writeFileSync(victim, 'precious', { mode: 0o600 })
+    const write = fs.writeFileSync
+    const swapping = context.mock.method(fs, 'writeFileSync', (...args: unknown[]) => {
+      Reflect.apply(write, fs, args)
+      fs.rmSync(`${file}.postern-new`)
+      fs.symlinkSync(victim, `${file}.postern-new`)
+    })
+    syncBuiltinESMExports()
+    try {
+      writeFileAtomically(file, 'new', 0o644)
+    } finally {
+      swapping.mock.restore()
+      syncBuiltinESMExports()
+    }
+    assert.equal(statSync(victim).mode & 0o7777, 0o600)
   })
 
   test('is whole however often its writer is killed', async () => {
