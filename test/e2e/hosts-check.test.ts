@@ -173,5 +173,15 @@ suite('postern host check', () => {
     assertFound(findings, 'keys', /authorized_keys:2 trusts a CA/)
     await other.shell(findings[0]?.change ?? 'false')
     assert.equal((await check(other)).status, 0)
+    // Users put there what they like: nobody is to be kept from looking at the others.
+    await other.shell(
+      'useradd --create-home a && useradd --create-home b && useradd --create-home c',
+    )
+    await other.shell('for user in a b c; do mkdir /home/$user/.ssh; done')
+    await other.shell('mkdir /home/a/.ssh/authorized_keys; mkfifo /home/b/.ssh/authorized_keys')
+    await other.shell('ln -s /dev/zero /home/c/.ssh/authorized_keys')
+    const odd = await check(other)
+    assert.equal(odd.status, 1)
+    assert.equal(odd.findings.filter(({ text }) => /it is no file/.test(text)).length, 3)
   })
 })

@@ -1,5 +1,13 @@
 /** The files that sshd needs: there, whole, and nobody's but root's (hosts.md, items 8 and 10). */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  statSync,
+} from 'node:fs'
 import path from 'node:path'
 import { decodeBase64 } from '../../ssh/base64.ts'
 import { parseCertificate } from '../../ssh/certificate/certificate.ts'
@@ -23,6 +31,8 @@ const OWN = [
   hostPaths.stateFolder,
   hostPaths.state,
 ]
+
+const MAX_KEY_FILE_BYTES = 16 * 1024 * 1024
 
 export function checkFiles({ wanted }: Installed, now: number): Finding[] {
   const certificates = wanted.filter(([keyword]) => keyword === 'HostCertificate')
@@ -104,7 +114,13 @@ export function checkAuthorizedKeys(patterns: readonly string[]): Finding[] {
 }
 
 function checkKeyFile(file: string): Finding[] {
-  const lines = readFileSync(file, 'utf8').split('\n')
+  let text: string
+  try {
+    text = readUsersFile(file)
+  } catch (error) {
+    return [warning('keys', `${file} can't be looked at: ${(error as Error).message}`)]
+  }
+  const lines = text.split('\n')
   const isKey = (line: string) => /^\s*[^#\s]/.test(line)
   // Before 10.3 such a line takes certificates without principals for any account.
   const isCa = (line: string) => isKey(line) && /^\s*(\S*,)?cert-authority\b/i.test(line)
@@ -122,4 +138,18 @@ function checkKeyFile(file: string): Finding[] {
       ? [note('keys', `${file} lets ${count} key(s) in without Postern`, `rm ${file}`)]
       : []),
   ]
+}
+
+/** Of a file that its user may have put anything in the place of: a pipe would wait for ever, a device never end. */
+function readUsersFile(file: string): string {
+  const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    const stat = fstatSync(descriptor)
+    // sshd passes over what is no file.
+    if (!stat.isFile()) throw new TypeError('it is no file')
+    if (stat.size > MAX_KEY_FILE_BYTES) throw new TypeError('it is too large')
+    return readFileSync(descriptor, 'utf8')
+  } finally {
+    closeSync(descriptor)
+  }
 }
