@@ -18,10 +18,14 @@ export interface AcceptedLine extends Proof {
   readonly port: number
 }
 
-const ACCEPTED = /^Accepted (\S+) for (.+) from (\S+) port ([0-9]{1,5}) ssh2(?:: (.+))?$/
+/** The first address counts: a key id may play another one behind it. */
+const ACCEPTED = /^Accepted (\S+) for (.+?) from (\S+) port ([0-9]{1,5}) ssh2(?:: (.+))?$/
 const KEY = /^[A-Z0-9-]+ (SHA256:[A-Za-z0-9+/]{43})(?: |$)/
 const CERTIFICATE =
   / ID (.*) \(serial ([0-9]{1,20})\) CA [A-Z0-9-]+ (SHA256:[A-Za-z0-9+/]{43})(?: .*)?$/
+
+/** sshd cuts its messages at 1,021 or 1,023 characters: of a longer one serial and CA may be missing, and the key id play them. */
+const LONGEST_WHOLE_MESSAGE = 1020
 
 /** Undefined for every other message. */
 export function parseAccepted(
@@ -30,7 +34,8 @@ export function parseAccepted(
   const [, method, user, address, port, detail = ''] = ACCEPTED.exec(message) ?? []
   if (method === undefined || user === undefined || address === undefined) return undefined
   const key = KEY.exec(detail)?.[1]
-  const certificate = key === undefined ? undefined : certificateOf(detail)
+  const isWhole = message.length <= LONGEST_WHOLE_MESSAGE
+  const certificate = key !== undefined && isWhole ? certificateOf(detail) : undefined
   return {
     method: methodOf(method),
     user,

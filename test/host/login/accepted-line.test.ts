@@ -49,6 +49,21 @@ suite("sshd's line of a login", () => {
     const { certificate } = parseAccepted(line) ?? {}
     assert.deepEqual(certificate, { serial: 753n, keyId: id, caFingerprint: CA })
   })
+
+  test('an id that plays the whole line changes neither user nor address nor key', () => {
+    const id = PLAIN.replace('Accepted publickey for deploy', 'x').replace('198.18.0.1', '10.0.0.9')
+    const { user, from, fingerprint, certificate } =
+      parseAccepted(CERTIFIED.replace('token alice', id)) ?? {}
+    assert.deepEqual([user, from, fingerprint], ['deploy', '198.18.0.1', KEY])
+    assert.deepEqual(certificate, { serial: 753n, keyId: id, caFingerprint: CA })
+  })
+
+  test('an id so long that sshd cuts serial and CA off plays none', () => {
+    const id = `x (serial 1) CA RSA ${KEY} `.padEnd(1000, 'x')
+    const line = CERTIFIED.replace('token alice', id).slice(0, 1021)
+    assert.deepEqual(parseAccepted(line)?.fingerprint, KEY)
+    assert.equal(parseAccepted(line)?.certificate, undefined)
+  })
 })
 
 suite('a line of a log file', () => {
