@@ -54,7 +54,8 @@ leave() {
   fi
   name=$(date +%s)-$$-$PAM_TYPE
   printf '%s\\0' "$PAM_TYPE" "$boot" "$sshd" "$ticks" "$PAM_USER" "$PAM_RHOST" "$PAM_SERVICE" \\
-    "$SSH_CONNECTION" "$SSH_AUTH_INFO_0" > ".$name" && mv ".$name" "$name" && sync "$name" .
+    "$SSH_CONNECTION" "$SSH_AUTH_INFO_0" > ".$name" && mv ".$name" "$name" && sync "$name" . && return
+  rm -f ".$name"
 }
 # A disk that hangs holds up no login.
 leave > /dev/null < /dev/null &

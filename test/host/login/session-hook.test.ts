@@ -99,6 +99,15 @@ suite("PAM's hook", () => {
     assert.equal(readInbox(inbox).dropped, 0)
   })
 
+  test('leaves nothing on a full disk, where it would stay for ever', () => {
+    const script = path.join(folder, 'hook')
+    writeFileSync(script, sessionHook({ inbox, maxFiles: 50 }))
+    const words = ['-c', 'trap "" XFSZ; ulimit -f 0; exec sh "$0"', script]
+    // What goes on behind the hook holds the pipe.
+    spawnSync('sh', words, { env: PAM, stdio: ['ignore', 'ignore', 'ignore', 'pipe'] })
+    assert.deepEqual(readdirSync(inbox), [])
+  })
+
   test('sessions that begin at once share no file', async () => {
     const script = path.join(folder, 'hook')
     writeFileSync(script, sessionHook({ inbox, maxFiles: 100 }))
