@@ -52,7 +52,8 @@ export class LoginCollector {
   readonly #open: Map<string, OpenSession>
   /** Logins that were told, by process, so that a line of the log finds them. */
   readonly #told = new Map<string, number>()
-  #waiting: AcceptedLine[] = []
+  /** With the position before it in the log. */
+  #waiting: { readonly line: AcceptedLine; readonly before: LogPosition }[] = []
   #kept = ''
 
   constructor(options: CollectorOptions) {
@@ -71,7 +72,8 @@ export class LoginCollector {
     const inbox = readInbox(path.join(this.#folder, 'inbox'))
     this.spool.skip(inbox.dropped)
     for (const record of inbox.records) passOver(() => this.#takeRecord(record))
-    this.#waiting.push(...this.#log.poll(now))
+    const before = this.#log.position
+    this.#waiting.push(...this.#log.poll(now).map((line) => ({ line, before })))
     this.#takeLines(now)
     this.#endDead(now)
     this.#keep()
@@ -102,12 +104,14 @@ export class LoginCollector {
   }
 
   #takeLines(now: number): void {
-    const lines = this.#waiting
+    const all = this.#waiting
     this.#waiting = []
-    for (const line of lines) {
+    for (const waiting of all) {
+      const { line } = waiting
       const told = this.#told.get(`${line.boot}.${line.pid}`)
       if (told !== undefined && Math.abs(told - line.at) < SAME_LOGIN_MS) continue
-      if (now - line.at < HOOK_DELAY_MS) this.#waiting.push(line)
+      // The clock may have been put back meanwhile.
+      if (Math.abs(now - line.at) < HOOK_DELAY_MS) this.#waiting.push(waiting)
       else passOver(() => this.#takeLine(line))
     }
   }
@@ -167,8 +171,8 @@ export class LoginCollector {
 
   #keep(): void {
     // Lines that wait are read again after a restart.
-    if (this.#waiting.length > 0) return
-    const kept: Kept = { sessions: [...this.#open.values()], log: this.#log.position }
+    const log = this.#waiting[0]?.before ?? this.#log.position
+    const kept: Kept = { sessions: [...this.#open.values()], log }
     const text = `${JSON.stringify(kept)}\n`
     if (text === this.#kept) return
     writeFileAtomically(this.#file, text, 0o600)

@@ -109,6 +109,24 @@ suite('the collector of logins', () => {
     assert.deepEqual(types(), ['login alice'])
   })
 
+  test('keeps open sessions while a line waits: a restart costs no logout', () => {
+    record('open')
+    appendFileSync(log, `${line(GONE, 'bob')}\n`)
+    collector.collect(now)
+    collector.close()
+    start()
+    record('close')
+    collector.collect(now + 2500)
+    assert.deepEqual(types(), ['login alice', 'logout alice', 'login bob', 'logout bob'])
+  })
+
+  test('a clock that is put back makes no line wait', () => {
+    appendFileSync(log, `${line(own.pid, 'alice')}\n`)
+    collector.collect(now)
+    collector.collect(now - 3_600_000)
+    assert.deepEqual(types(), ['login alice'])
+  })
+
   test('tells what the log alone knows, after a while, and its end with the process', () => {
     appendFileSync(log, `${line(own.pid, 'alice')}\n${line(GONE, 'bob')}\n`)
     collector.collect(now + 2500)
