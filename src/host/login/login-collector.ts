@@ -54,6 +54,8 @@ export class LoginCollector {
   readonly #told = new Map<string, number>()
   /** With the position before it in the log. */
   #waiting: { readonly line: AcceptedLine; readonly before: LogPosition }[] = []
+  /** Of what the inbox says it had to drop. */
+  #skipped = 0
   #kept = ''
 
   constructor(options: CollectorOptions) {
@@ -70,7 +72,9 @@ export class LoginCollector {
   /** Puts into the spool what is new. Throws where the disk does not take it; nothing is lost then. */
   collect(now: number): void {
     const inbox = readInbox(path.join(this.#folder, 'inbox'))
-    this.spool.skip(inbox.dropped)
+    // Once, though the same ones may be read again and again.
+    this.spool.skip(inbox.dropped - this.#skipped)
+    this.#skipped = inbox.dropped
     for (const record of inbox.records) passOver(() => this.#takeRecord(record))
     const before = this.#log.position
     this.#waiting.push(...this.#log.poll(now).map((line) => ({ line, before })))
@@ -78,6 +82,7 @@ export class LoginCollector {
     this.#endDead(now)
     this.#keep()
     inbox.remove()
+    this.#skipped = 0
     for (const [key, at] of this.#told) if (at < now - SAME_LOGIN_MS) this.#told.delete(key)
   }
 
@@ -105,14 +110,20 @@ export class LoginCollector {
 
   #takeLines(now: number): void {
     const all = this.#waiting
-    this.#waiting = []
-    for (const waiting of all) {
-      const { line } = waiting
-      const told = this.#told.get(`${line.boot}.${line.pid}`)
-      if (told !== undefined && Math.abs(told - line.at) < SAME_LOGIN_MS) continue
-      // The clock may have been put back meanwhile.
-      if (Math.abs(now - line.at) < HOOK_DELAY_MS) this.#waiting.push(waiting)
-      else passOver(() => this.#takeLine(line))
+    const young: typeof all = []
+    let at = 0
+    try {
+      for (const waiting of all) {
+        const { line } = waiting
+        const told = this.#told.get(`${line.boot}.${line.pid}`)
+        const isTold = told !== undefined && Math.abs(told - line.at) < SAME_LOGIN_MS
+        // The clock may have been put back meanwhile.
+        if (!isTold && Math.abs(now - line.at) < HOOK_DELAY_MS) young.push(waiting)
+        else if (!isTold) passOver(() => this.#takeLine(line))
+        at++
+      }
+    } finally {
+      this.#waiting = [...young, ...all.slice(at)]
     }
   }
 

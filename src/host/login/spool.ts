@@ -65,8 +65,9 @@ export class Spool {
   /** Leaves numbers out, for events that were lost. */
   skip(count: number): void {
     if (count === 0) return
-    this.#head = { ...this.#head, next: this.#head.next + count }
-    this.#writeHead()
+    const head = { ...this.#head, next: this.#head.next + count }
+    this.#writeHead(head)
+    this.#head = head
   }
 
   /** The oldest events as they travel. */
@@ -103,8 +104,8 @@ export class Spool {
     return head
   }
 
-  #writeHead(): void {
-    writeFileAtomically(path.join(this.#folder, HEAD), `${JSON.stringify(this.#head)}\n`, 0o600)
+  #writeHead(head = this.#head): void {
+    writeFileAtomically(path.join(this.#folder, HEAD), `${JSON.stringify(head)}\n`, 0o600)
   }
 
   #file(number: number): string {

@@ -206,6 +206,20 @@ suite('the collector of logins', () => {
     )
   })
 
+  test('a disk that takes nothing for a while loses no line, and makes no gap grow', () => {
+    writeFileSync(path.join(folder, 'spool/inbox', '.dropped'), 'xxx')
+    appendFileSync(log, `${line(own.pid, 'alice')}\n${line(GONE, 'bob')}\n`)
+    collector.spool.append = () => {
+      throw new Error('no space')
+    }
+    for (const later of [2500, 3500])
+      assert.throws(() => collector.collect(now + later), /no space/)
+    Reflect.deleteProperty(collector.spool, 'append')
+    collector.collect(now + 4500)
+    assert.deepEqual(types(), ['login alice', 'login bob', 'logout bob'])
+    assert.equal(events()[0]?.seq, 4)
+  })
+
   test('a name with control characters steers nothing further on', () => {
     record('open', { user: 'a\u001b[2J\nb', rhost: 'UNKNOWN', connection: '' })
     collector.collect(now)
