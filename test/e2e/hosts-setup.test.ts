@@ -1,12 +1,16 @@
 /** `postern host setup` on hosts with a hostile configuration: it works, or refuses and restores (protocols 5.3). */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { type Box, startBoxes } from '../support/boxes.ts'
 import { filesOf, makeTestCa, posternIn, posternWords, type TestCa } from '../support/host-setup.ts'
 
 const CONFIG = '/etc/ssh/sshd_config'
 const DROP_IN = '/etc/ssh/sshd_config.d/00-postern.conf'
+const DROP_IN_MODULE = path.resolve(import.meta.dirname, '../../src/host/service/drop-in.ts')
+const DIRECTORY_KEYS =
+  'AuthorizedKeysFile none\nAuthorizedKeysCommand /usr/bin/false\nAuthorizedKeysCommandUser nobody\n'
 const FOLDERS = ['/etc/ssh', '/var/lib/postern-host']
 
 suite('postern host setup', { concurrency: 2 }, () => {
@@ -190,5 +194,17 @@ suite('postern host setup', { concurrency: 2 }, () => {
     await assertScoped(box)
     await posternIn(box, 'host', 'leave')
     assert.deepEqual(await filesOf(box, ...FOLDERS), earlier)
+
+    // Keys of a directory: the service leaves them in force as set-up did.
+    box.write(CONFIG, `${box.read(CONFIG)}${DIRECTORY_KEYS}`)
+    const kept = await box.run([...words, '-keep-authorized-keys'], { env })
+    assert.equal(kept.status, 0, kept.errors)
+    const present = box.read(CONFIG)
+    const refresh = `
+      const { refreshDropIn } = await import(${JSON.stringify(DROP_IN_MODULE)})
+      await refreshDropIn({ hostId: 'web-1', groups: [], tags: [] }, [])`
+    const { status, errors } = await box.run([process.execPath, '-e', refresh], { env })
+    assert.equal(status, 0, errors)
+    assert.equal(box.read(CONFIG), present)
   })
 })

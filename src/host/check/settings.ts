@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { sshdConfig } from '../../ssh/host/drop-in.ts'
 import { hostPaths } from '../paths.ts'
-import { withoutTopLines } from '../setup/placement.ts'
+import { presentTopLines } from '../setup/placement.ts'
 import { readAccounts } from '../sshd/account.ts'
 import { type Directive, readDirectives } from '../sshd/directive.ts'
 import { connectionsToTry, deviations, generalSettings, matchConflicts } from '../sshd/effective.ts'
@@ -24,9 +24,7 @@ const SAFE_GROUPS = 808
 export function readInstalled(): Installed | undefined {
   const main = readFileSync(hostPaths.sshdConfig, 'utf8')
   const isFile = existsSync(hostPaths.dropIn)
-  const text = isFile
-    ? readFileSync(hostPaths.dropIn, 'utf8')
-    : main.slice(0, main.length - withoutTopLines(main).length)
+  const text = isFile ? readFileSync(hostPaths.dropIn, 'utf8') : presentTopLines(main)
   const wanted = [...text.matchAll(/^(\w+) (.+)$/gm)].map(
     ([, keyword = '', value = '']) => [keyword, value] as const,
   )

@@ -19,7 +19,7 @@ import type { BundleStatement } from '../../ssh/host/statement.ts'
 import { removeFile, writeFileAtomically } from '../atomic-file.ts'
 import { hostPaths } from '../paths.ts'
 import { assertSyntax } from '../setup/assert.ts'
-import { withoutTopLines, withTopLines } from '../setup/placement.ts'
+import { presentTopLines, withoutTopLines, withTopLines } from '../setup/placement.ts'
 import { generalSettings } from '../sshd/effective.ts'
 import { reloadSshd } from '../sshd/reload.ts'
 import { readIfThere } from './bundle.ts'
@@ -39,8 +39,8 @@ export async function refreshDropIn(
     hostId: bundle.hostId,
     groups: bundle.groups,
     tags: bundle.tags.map((tag) => pairOf(tag)),
-    // An operator's decision at set-up.
-    keepsAuthorizedKeys: !/^AuthorizedKeysFile none$/m.test(present),
+    // An operator's decision at set-up. Below our lines another one may stand, for an AuthorizedKeysCommand.
+    keepsAuthorizedKeys: !/^AuthorizedKeysFile none$/m.test(file ?? presentTopLines(main)),
     hostCertificates,
     sshVersion: parseSshVersion(spawnSync('ssh', ['-V'], { encoding: 'utf8' }).stderr ?? ''),
   })

@@ -43,3 +43,8 @@ export function withoutTopLines(config: string): string {
   const end = config.indexOf(`${END}\n`, start)
   return start < 0 || end < 0 ? config : config.slice(0, start) + config.slice(end + END.length + 1)
 }
+
+/** The lines of an earlier set-up; empty where there was none. */
+export function presentTopLines(config: string): string {
+  return config.slice(0, config.length - withoutTopLines(config).length)
+}

@@ -24,7 +24,7 @@ import { installedVersion } from '../sshd/version.ts'
 import { assertNoOtherKrl, assertSettings, assertSyntax, refuseConflicts } from './assert.ts'
 import { beginJournal, endJournal, reloadAndSettle, undoJournal } from './journal.ts'
 import { assertLogins, type LoginRequest, rehearse } from './logins.ts'
-import { topLines, withoutTopLines, withTopLines } from './placement.ts'
+import { presentTopLines, topLines, withoutTopLines, withTopLines } from './placement.ts'
 
 export interface SetupRequest extends LoginRequest {
   readonly groups: readonly string[]
@@ -138,7 +138,7 @@ function ownDirectives(directives: readonly Directive[], config: string): Direct
 /** Host certificates that the service has put there. */
 function keptCertificates(config: string): string[] {
   const text = existsSync(hostPaths.dropIn) ? readFileSync(hostPaths.dropIn, 'utf8') : ''
-  const ours = config.slice(0, config.length - withoutTopLines(config).length) + text
+  const ours = presentTopLines(config) + text
   return [...ours.matchAll(/^HostCertificate (.+)$/gm)].map(([, file = '']) => file)
 }
 
