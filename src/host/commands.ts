@@ -10,6 +10,7 @@ import { oneLine } from './log.ts'
 import { hostPaths } from './paths.ts'
 import { runService } from './service/service.ts'
 import type { Status } from './service/status.ts'
+import { runningService } from './setup/join.ts'
 
 /** The exit status: 0 done, 1 failed. */
 export async function runCommand([verb, ...args]: readonly string[]): Promise<number> {
@@ -102,8 +103,8 @@ function status(): number {
   if (!existsSync(hostPaths.status)) throw new Error('the service has not run since the start')
   const text = readFileSync(hostPaths.status, 'utf8')
   process.stdout.write(text)
-  const { pid, alarms } = JSON.parse(text) as Status
-  if (!existsSync(`/proc/${pid}`)) throw new Error('the service does not run')
+  const { alarms } = JSON.parse(text) as Status
+  if (runningService() === undefined) throw new Error('the service does not run')
   return alarms.length > 0 ? 1 : 0
 }
 

@@ -71,6 +71,14 @@ suite('enrolment of a host', () => {
     await host.signal('SIGTERM')
   })
 
+  test('a number that another process has by now is no running service', async () => {
+    const run = () => host.box.run([process.execPath, HOST_BIN, 'status'])
+    const status = host.box.read('/run/postern/status.json')
+    host.box.write('/run/postern/status.json', status.replace(/"pid": \d+/, '"pid": 1'))
+    const { errors, ...ended } = await run()
+    assert.deepEqual([ended.status, errors], [1, 'postern-host: the service does not run\n'])
+  })
+
   test('protocols 5.4: a host that only calls itself web-1 is told nothing', async () => {
     const text = host.box.read(STATE)
     const state = JSON.parse(text)
