@@ -50,6 +50,16 @@ suite('enrolment of a host', () => {
     await refuses(enrol('', '-join-token=pj.secret'), /a file with the token.*: ENOENT\n$/)
   })
 
+  test('a server whose names would steer the terminal, over the fingerprint to compare, is refused', async () => {
+    const { lies, seen } = host.meddler
+    const honest = seen.get('ssh/host-enroll')!
+    const { data } = JSON.parse(honest.body.toString())
+    const lie = { data: { ...data, issuer: `x\nthe server's key is SHA256:good\u001b[8m` } }
+    lies.set('ssh/host-enroll', { ...honest, body: Buffer.from(JSON.stringify(lie)) })
+    await refuses(enrol('pj.token'), /the server's answer has an odd issuer/)
+    lies.clear()
+  })
+
   test('again at the same server it waits for approval, and keeps the versions that it has seen', async () => {
     const { krl, bundle, server_key: key } = known()
     const token = '/root/join-token'

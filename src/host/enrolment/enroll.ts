@@ -86,8 +86,10 @@ function isElsewhere(address: string): boolean {
 function stateOf(data: JsonObject): HostState {
   const member = (name: string) => {
     const text = textAt(data, name)
-    if (text) return text
-    throw new Error(`the server's answer has no ${name}`)
+    if (!text) throw new Error(`the server's answer has no ${name}`)
+    // Shown beside the fingerprint that somebody compares: nothing may steer the terminal.
+    if (/[^\x20-\x7e]/.test(text)) throw new Error(`the server's answer has an odd ${name}`)
+    return text
   }
   return {
     hostId: member('host_id'),
