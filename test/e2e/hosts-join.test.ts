@@ -10,6 +10,7 @@ import { type RunningServer, startServer } from '../support/server.ts'
 import { eventually } from '../support/site.ts'
 
 const HOST_PROGRAM = path.resolve(import.meta.dirname, '../../bin/postern-host.js')
+const CONFIG = '/etc/postern/host.hcl'
 const FOLDERS = ['/etc/ssh', '/etc/postern', '/var/lib/postern-host']
 
 suite('a host of a server', () => {
@@ -51,9 +52,15 @@ suite('a host of a server', () => {
     return reply.body?.data
   }
 
-  const postern = (box: Box, words: readonly string[], token = '', input = '') =>
+  const postern = (
+    box: Box,
+    words: readonly string[],
+    token = '',
+    input = '',
+    address = server.address,
+  ) =>
     box.run(posternWords('host', ...words), {
-      env: { VAULT_ADDR: server.address, VAULT_TOKEN: token },
+      env: { VAULT_ADDR: address, VAULT_TOKEN: token },
       input,
     })
 
@@ -94,6 +101,12 @@ suite('a host of a server', () => {
     })
     const shown = await postern(one, ['setup', `-join-token=${token}`])
     assert.match(shown.errors, /-join-token=- takes the token from standard input/)
+    const join = ['setup', '-join-token=-', '-id=web-1']
+    // An address that was mistyped is not kept, and one of an earlier set-up gives way.
+    const mistyped = await postern(one, join, '', token, 'http://127.0.0.1:1')
+    assert.equal(mistyped.status, 1)
+    assert.equal(one.exists(CONFIG), false)
+    one.write(CONFIG, '# Made by postern host setup.\nvault_addr = "http://127.0.0.1:1"\n')
     const wrong = ['setup', '-join-token=-', '-id=web-1', '-server-key=SHA256:other']
     assert.match((await postern(one, wrong, '', `${token}\n`)).errors, /key/)
     assert.equal(one.exists('/etc/ssh/postern'), false)

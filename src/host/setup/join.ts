@@ -1,6 +1,6 @@
 /** Level 1 of set-up: this host is enrolled at the server, and learns from its signed bundle what it is (protocols 5.4, 5.6). */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { BundleStatement } from '../../ssh/host/statement.ts'
@@ -12,7 +12,7 @@ import { Server } from '../enrolment/server.ts'
 import { readHostKeys } from '../enrolment/signed-request.ts'
 import { readHostState, writeHostState } from '../enrolment/state.ts'
 import { hostPaths } from '../paths.ts'
-import { fetchBundle, stateAfter } from '../service/bundle.ts'
+import { fetchBundle, readIfThere, stateAfter } from '../service/bundle.ts'
 import { runService } from '../service/service.ts'
 import type { Status } from '../service/status.ts'
 
@@ -24,8 +24,10 @@ const STOP_STEP_MS = 50
 export const CONFIG_HEADER = '# Made by postern host setup.'
 
 export interface JoinRequest {
-  /** Where the server is; used where there is no config yet. */
+  /** Where the server is; used where there is no config yet, or only one of an earlier set-up. */
   readonly address: string
+  /** Somebody has said so: it is not the address that is taken when nobody does. */
+  readonly isServerNamed: boolean
   readonly mount: string
   readonly caFile: string | undefined
   /** Without it the host has to be enrolled already. */
@@ -47,15 +49,16 @@ export interface Joined {
 /** Throws when the server refuses, or an operator has to approve first: then this is to be called again. */
 export async function joinServer(request: JoinRequest): Promise<Joined> {
   const { joinToken, name, serverKey, replaces, say } = request
-  const config = readOrMakeConfig(request)
-  if (joinToken !== undefined) {
-    const { state, isPending, serverFingerprint, isServerKnown } = await enrolHost({
-      config,
-      joinToken,
-      name,
-      serverKey,
-      replaces,
-    })
+  const text = configText(request)
+  const config = parseHostConfig(text, request.address.startsWith('http:'))
+  const enrolled =
+    joinToken === undefined
+      ? undefined
+      : await enrolHost({ config, joinToken, name, serverKey, replaces })
+  // Not before: an address that was mistyped would be used ever after.
+  writeConfig(text)
+  if (enrolled) {
+    const { state, isPending, serverFingerprint, isServerKnown } = enrolled
     say(`enrolled as ${state.hostId} at ${state.issuer}`)
     if (!isServerKnown) {
       say(
@@ -82,16 +85,23 @@ export async function joinServer(request: JoinRequest): Promise<Joined> {
   }
 }
 
-function readOrMakeConfig({ address, mount, caFile }: JoinRequest): HostConfig {
-  if (!existsSync(hostPaths.config)) {
-    const values = { vault_addr: address, ssh_mount_point: mount, ca_cert: caFile }
-    const lines = Object.entries(values).flatMap(([key, value]) =>
-      value === undefined ? [] : [`${key} = ${JSON.stringify(value)}\n`],
-    )
-    mkdirSync(path.dirname(hostPaths.config), { recursive: true, mode: 0o755 })
-    writeFileAtomically(hostPaths.config, `${CONFIG_HEADER}\n${lines.join('')}`, 0o644)
-  }
-  return parseHostConfig(readFileSync(hostPaths.config, 'utf8'), address.startsWith('http:'))
+/** A person's config stays. One of an earlier set-up may name the server that is to be forgotten: no token is for that. */
+function configText({ address, isServerNamed, joinToken, mount, caFile }: JoinRequest): string {
+  const present = readIfThere(hostPaths.config)
+  const givesWay =
+    joinToken !== undefined && isServerNamed && present?.startsWith(CONFIG_HEADER) === true
+  if (present !== undefined && !givesWay) return present
+  const values = { vault_addr: address, ssh_mount_point: mount, ca_cert: caFile }
+  const lines = Object.entries(values).flatMap(([key, value]) =>
+    value === undefined ? [] : [`${key} = ${JSON.stringify(value)}\n`],
+  )
+  return `${CONFIG_HEADER}\n${lines.join('')}`
+}
+
+function writeConfig(text: string): void {
+  if (readIfThere(hostPaths.config) === text) return
+  mkdirSync(path.dirname(hostPaths.config), { recursive: true, mode: 0o755 })
+  writeFileAtomically(hostPaths.config, text, 0o644)
 }
 
 async function finish(config: HostConfig, say: JoinRequest['say']): Promise<void> {

@@ -1,4 +1,5 @@
-/** What commands for the host itself need: root, and a certificate of the server to log in with. */
+/** What commands for the host itself need: root, a server, and a certificate of it to log in with. */
+import { lookUpVariable } from '../../../client/environment.ts'
 import { isObject, textAt } from '../../../client/json.ts'
 import { envelopeOf } from '../../../client/reply.ts'
 import { Failure } from '../../failure.ts'
@@ -24,4 +25,10 @@ export function certifier(
     if (certificate === undefined) throw new Failure('postern: the server signed nothing')
     return certificate.trim()
   }
+}
+
+/** The address that is taken when nobody names one is no server of this host. */
+export function isServerNamed({ input, terminal }: Session): boolean {
+  const variable = lookUpVariable(terminal.environment, 'ADDR')?.value
+  return (input.text('address') ?? variable ?? '') !== ''
 }

@@ -1,12 +1,10 @@
 /** `host check`: the doctor of a host. */
 
-import { lookUpVariable } from '../../../client/environment.ts'
 import { checkHost } from '../../../host/check/check.ts'
 import { exitStatus, type Finding } from '../../../host/check/finding.ts'
 import type { Command } from '../../declaration/command.ts'
 import { printStructured } from '../../output/output.ts'
-import type { Session } from '../../session.ts'
-import { assertRoot, certifier } from './certifier.ts'
+import { assertRoot, certifier, isServerNamed } from './certifier.ts'
 import { mountFlag, mountOf } from './host-path.ts'
 
 export const hostCheck: Command = {
@@ -60,12 +58,6 @@ export const hostCheck: Command = {
     }
     return status
   },
-}
-
-/** The address that is taken when nobody names one is no server of this host. */
-function isServerNamed({ input, terminal }: Session): boolean {
-  const variable = lookUpVariable(terminal.environment, 'ADDR')?.value
-  return (input.text('address') ?? variable ?? '') !== ''
 }
 
 function linesOf({ severity, check, text, change }: Finding): string {

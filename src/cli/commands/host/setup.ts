@@ -13,7 +13,7 @@ import type { Command } from '../../declaration/command.ts'
 import { Failure, usageFailure } from '../../failure.ts'
 import { say, warn } from '../../output/output.ts'
 import type { Session } from '../../session.ts'
-import { assertRoot, certifier } from './certifier.ts'
+import { assertRoot, certifier, isServerNamed } from './certifier.ts'
 import { hostPath, mountFlag, mountOf } from './host-path.ts'
 
 type Scope = Pick<SetupRequest, 'hostId' | 'groups' | 'tags' | 'userCas'>
@@ -131,6 +131,7 @@ async function joinedOf(session: Session): Promise<Joined | undefined> {
   const caFile = input.text('ca-cert') ?? lookUpVariable(terminal.environment, 'CACERT')?.value
   return await joinServer({
     address: client.base,
+    isServerNamed: isServerNamed(session),
     mount: mountOf(session),
     caFile: caFile && path.resolve(caFile),
     joinToken: token && (await terminal.readInput()).trim(),
