@@ -5,6 +5,7 @@ import path from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { type Box, startBoxes } from '../support/boxes.ts'
 import { filesOf, makeTestCa, posternIn, posternWords, type TestCa } from '../support/host-setup.ts'
+import { eventually } from '../support/site.ts'
 
 const CONFIG = '/etc/ssh/sshd_config'
 const DROP_IN = '/etc/ssh/sshd_config.d/00-postern.conf'
@@ -20,7 +21,18 @@ suite('postern host setup', { concurrency: 2 }, () => {
 
   before(async () => {
     ca = resources.use(makeTestCa())
-    const names = ['plain', 'match', 'command', 'bare', 'early', 'krl', 'users', 'closed', 'old']
+    const names = [
+      'plain',
+      'match',
+      'command',
+      'bare',
+      'early',
+      'krl',
+      'users',
+      'closed',
+      'old',
+      'options',
+    ]
     const site = resources.use(await startBoxes({ names }))
     for (const box of site.boxes) boxes.set(box.name, box)
   })
@@ -147,6 +159,28 @@ suite('postern host setup', { concurrency: 2 }, () => {
     assert.equal(status, 0, errors)
     assert.match(output, /certificates of \/etc\/ssh\/old_ca\.pub will let nobody in any more/)
     await assertScoped(box)
+  })
+
+  test('what the running sshd has by -o is found: it wins over every file', async () => {
+    const box = await start('options')
+    await box.stopSshd()
+    const options = '-o AuthorizedKeysFile=.ssh/authorized_keys'
+    const restart = async (words: string) => {
+      await box.shell(`/usr/sbin/sshd -E /var/log/auth.log ${words}`)
+      await eventually(() => box.exists('/run/sshd.pid'), 'no sshd')
+    }
+    await restart(options)
+    await assertRefusal(box, /running sshd has AuthorizedKeysFile by -o/)
+    await box.stopSshd()
+    await restart('')
+    const { status, errors } = await setUp(box)
+    assert.equal(status, 0, errors)
+    await assertScoped(box)
+    await box.stopSshd()
+    await restart(options)
+    assert.equal(await byKey(box), true)
+    const { output } = await posternIn(box, 'host', 'check')
+    assert.match(output, /^fault {4}running: the running sshd has AuthorizedKeysFile by -o/m)
   })
 
   test('another revocation list is not dropped in silence', async () => {

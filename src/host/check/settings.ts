@@ -4,6 +4,7 @@ import { sshdConfig } from '../../ssh/host/drop-in.ts'
 import { hostPaths } from '../paths.ts'
 import { presentTopLines } from '../setup/placement.ts'
 import { readAccounts } from '../sshd/account.ts'
+import { overridden } from '../sshd/command-line.ts'
 import { type Directive, readDirectives } from '../sshd/directive.ts'
 import { connectionsToTry, deviations, generalSettings, matchConflicts } from '../sshd/effective.ts'
 import { installedVersion } from '../sshd/version.ts'
@@ -52,8 +53,17 @@ export async function checkSettings(installed: Installed): Promise<Finding[]> {
     wanted,
     connectionsToTry(directives, readAccounts()),
   )
+  const settings = await generalSettings(hostPaths.sshdConfig)
+  const pidFile = settings.get('pidfile')?.[0] ?? hostPaths.sshdPid
   return [
     ...checkText(installed),
+    ...overridden(pidFile, wanted).map((keyword) =>
+      fault(
+        'running',
+        `the running sshd has ${keyword} by -o on its command line, and that wins`,
+        `take -o ${keyword} out of sshd's unit, and restart it`,
+      ),
+    ),
     ...early.map((directive) =>
       fault(
         'order',

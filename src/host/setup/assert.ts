@@ -29,6 +29,13 @@ export function refuseConflicts(conflicts: readonly Directive[]): void {
   )
 }
 
+export function refuseOverrides(keywords: readonly string[]): void {
+  if (keywords.length === 0) return
+  throw new Error(
+    `the running sshd has ${keywords.join(', ')} by -o on its command line, which wins over every file: take that out of its unit, restart it, then run this again`,
+  )
+}
+
 export async function assertSettings(
   config: string,
   wanted: ReturnType<typeof sshdSettings>,

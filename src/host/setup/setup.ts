@@ -17,11 +17,18 @@ import { sshdConfig, sshdSettings } from '../../ssh/host/drop-in.ts'
 import { parseAuthorizedKey } from '../../ssh/key/authorized-keys.ts'
 import { writeFileAtomically } from '../atomic-file.ts'
 import { hostPaths } from '../paths.ts'
+import { overridden } from '../sshd/command-line.ts'
 import { type Directive, readDirectives } from '../sshd/directive.ts'
 import { generalSettings, matchConflicts } from '../sshd/effective.ts'
 import { ownPlace, type SelfTest, startSelfTest } from '../sshd/self-test.ts'
 import { installedVersion } from '../sshd/version.ts'
-import { assertNoOtherKrl, assertSettings, assertSyntax, refuseConflicts } from './assert.ts'
+import {
+  assertNoOtherKrl,
+  assertSettings,
+  assertSyntax,
+  refuseConflicts,
+  refuseOverrides,
+} from './assert.ts'
 import { beginJournal, endJournal, reloadAndSettle, undoJournal } from './journal.ts'
 import { assertLogins, type LoginRequest, rehearse } from './logins.ts'
 import { presentTopLines, topLines, withoutTopLines, withTopLines } from './placement.ts'
@@ -77,6 +84,7 @@ async function setUp(request: SetupRequest, selfTest: SelfTest): Promise<void> {
   const pidFile = current.get('pidfile')?.[0] ?? hostPaths.sshdPid
   const directives = readDirectives(config).filter(({ file }) => file !== hostPaths.dropIn)
   refuseConflicts(matchConflicts(directives, wanted))
+  refuseOverrides(overridden(pidFile, wanted))
   tellOfEnds(request, current)
 
   const top = topLines(dropIn, ownDirectives(directives, config), sshVersion)

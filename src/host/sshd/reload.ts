@@ -25,7 +25,7 @@ function systemctl(...args: string[]) {
 }
 
 /** The process in the pid file, if it is an sshd: a number that is left over may be anybody's by now. */
-function runningSshd(pidFile: string): number | undefined {
+export function runningSshd(pidFile: string): number | undefined {
   try {
     const pid = Number(readFileSync(pidFile, 'utf8').trim())
     const name = readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
