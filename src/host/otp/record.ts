@@ -81,6 +81,8 @@ function readProcess(pid: number): { readonly parent: number; readonly start: nu
 
 /** Puts a record where its session will be looked for, and removes those that nobody came for. Throws where it can't. */
 export function putOtpLogin(folder: string, login: OtpLogin, now: number): void {
+  // The one above holds what others may read.
+  mkdirSync(path.dirname(folder), { recursive: true, mode: 0o755 })
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   assertOwn(folder)
   const names = readdirSync(folder).sort()

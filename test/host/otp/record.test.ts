@@ -32,6 +32,13 @@ suite('the record of an accepted OTP', () => {
   })
   afterEach(() => rmSync(root, { recursive: true }))
 
+  test('leaves the folder above open to others, and its own closed', () => {
+    const own = path.join(root, 'run/otp')
+    putOtpLogin(own, login, now)
+    const modes = [path.dirname(own), own].map((place) => statSync(place).mode & 0o055)
+    assert.deepEqual(modes, [0o055, 0])
+  })
+
   test('is given once, to the session of the same user, client and sshd process', () => {
     putOtpLogin(folder, login, now)
     assert.deepEqual(takeOtpLogin(folder, session, now + 59_000), login)
