@@ -72,7 +72,11 @@ export class Router {
         if (slashed && !candidate.lists && !endsInRest(candidate)) continue
         const names = namesOf(candidate, parts, slashed)
         if (!names) continue
-        if (offers(candidate.path, operation)) return { path: candidate.path, names }
+        if (offers(candidate.path, operation)) {
+          // Policies know what is not a list by the spelling without the slash: a denial must not be passed by.
+          if (slashed && !isListing(operation) && !endsInRest(candidate)) continue
+          return { path: candidate.path, names }
+        }
         fallback ??= { path: candidate.path, names }
       }
     }
@@ -84,6 +88,10 @@ export class Router {
 function offers(path: Path, operation: Operation): boolean {
   if (operation === 'help') return true
   return path.operations[operation === 'create' ? 'update' : operation] !== undefined
+}
+
+function isListing(operation: Operation): boolean {
+  return operation === 'list' || operation === 'scan' || operation === 'help'
 }
 
 function endsInRest({ segments, restAt }: Compiled): boolean {

@@ -24,6 +24,7 @@ function path(
 
 const router = new Router([
   path('roles', ['list']),
+  path('policy', ['read', 'list']),
   path('roles/:role', ['read', 'update', 'delete'], { role: 'role' }),
   path('config/ca', ['read', 'update']),
   path('config/:what', ['update']),
@@ -45,6 +46,11 @@ describe('a request finds its path', () => {
   const rows: [string, Operation, string | undefined][] = [
     ['roles', 'list', 'roles'],
     ['roles/', 'list', 'roles'],
+    ['roles/', 'read', 'roles'],
+    ['policy', 'read', 'policy'],
+    ['policy/', 'read', undefined],
+    ['policy/', 'list', 'policy'],
+    ['policy/', 'help', 'policy'],
     ['roles/web', 'read', 'roles/:role role=web'],
     ['roles/web/', 'read', undefined],
     ['roles/a b', 'read', undefined],

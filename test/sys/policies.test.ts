@@ -93,6 +93,16 @@ describe('sys/policies/acl and sys/policy', () => {
   })
 })
 
+test('a denial of the old list is not passed by with a final slash', async () => {
+  const token = await tokenWith(
+    server,
+    'path "sys/*" { capabilities = ["read"] } path "sys/policy" { capabilities = ["deny"] }',
+  )
+  assert.equal((await refusalOf(server.send('read', 'sys/policy', {}, { token }))).status, 403)
+  assert.equal((await refusalOf(server.send('read', 'sys/policy/', {}, { token }))).status, 404)
+  assert.equal((await refusalOf(server.send('list', 'sys/policy/', {}, { token }))).status, 403)
+})
+
 describe('sys/capabilities', () => {
   const policy = `path "a" { capabilities = ["read", "create"] } path "b/*" { capabilities = ["list"] } path "c" { capabilities = ["deny"] }`
   const ask = async (path: string, data: object, token?: string) =>
