@@ -5,6 +5,9 @@ import type { Path } from '../mount/path.ts'
 import { declarePath } from '../mount/path.ts'
 import type { SysServices } from './services.ts'
 
+/** As many as a body has strings: one text of many commas would keep everybody else waiting. */
+const MAX_PATHS = 1000
+
 const pathFields = {
   path: { type: 'comma-list', description: 'Paths to ask about.' },
   paths: { type: 'comma-list', description: 'The same.' },
@@ -65,6 +68,7 @@ async function answer(
 ): Promise<Outcome> {
   const paths = call.fields.paths.length > 0 ? call.fields.paths : call.fields.path
   if (paths.length === 0) throw badRequest('paths must be supplied')
+  if (paths.length > MAX_PATHS) throw badRequest(`at most ${MAX_PATHS} paths can be asked about`)
   const acl = await services.aclOf(call, token)
   const found = new Map<string, string[]>()
   for (const path of paths) {

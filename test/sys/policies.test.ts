@@ -140,6 +140,8 @@ describe('sys/capabilities', () => {
     const refuse = (path: string, data: object) => refusalOf(server.send('update', path, data))
     const none = { status: 400, message: 'paths must be supplied' }
     assert.deepEqual(await refuse('sys/capabilities-self', {}), none)
+    const many = { status: 400, message: 'at most 1000 paths can be asked about' }
+    assert.deepEqual(await refuse('sys/capabilities-self', { paths: 'a,'.repeat(1001) }), many)
     const unknown = { status: 400, message: LIST('invalid token') }
     assert.deepEqual(await refuse('sys/capabilities', { token: 's.x', path: 'a' }), unknown)
     const missing = { status: 500, message: LIST('no token found') }
