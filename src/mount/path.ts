@@ -10,7 +10,7 @@ import type { Operation } from './operation.ts'
 
 export type Run<F extends Fields> = (call: Call<F>) => Promise<Outcome> | Outcome
 
-export type NamePattern = 'role' | 'issuer' | 'visible' | 'segment' | 'rest'
+export type NamePattern = 'role' | 'issuer' | 'visible' | 'segment' | 'rest' | 'segments'
 
 /** How a name in a pattern is spelled: ASCII, anchored, linear, and run on at most 512 characters. */
 export const namePatterns: Readonly<Record<NamePattern, RegExp>> = {
@@ -24,6 +24,8 @@ export const namePatterns: Readonly<Record<NamePattern, RegExp>> = {
   segment: /^[^/]+$/,
   /** Everything that is left, slashes included. */
   rest: /^.+$/,
+  /** The same without a slash at the end. */
+  segments: /^.*[^/]$/,
 }
 
 export interface PathDeclaration<F extends Fields> {

@@ -30,6 +30,8 @@ function devicePaths(services: SysServices): Path[] {
     }),
     declarePath({
       pattern: 'audit/:path*',
+      // As for mounts: a slash at the end would find nothing.
+      names: { path: 'segments' },
       fields: {
         ...pathField,
         type: { type: 'string', description: 'file.' },

@@ -108,6 +108,8 @@ function pathsOf(services: SysServices, kind: Kind): Path[] {
     }),
     declarePath({
       pattern: `${kind.root}/:path*`,
+      // A deletion with a slash at the end would find nothing, and be a success.
+      names: { path: 'segments' },
       fields: mountFields,
       operations: {
         read: async (call) => {

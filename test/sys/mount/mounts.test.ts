@@ -263,6 +263,17 @@ describe('disabling', () => {
     const token = 'token credential backend cannot be disabled'
     assert.equal(await textOf(server.send('delete', 'sys/auth/token')), token)
   })
+
+  test('with a slash at the end is no success that does nothing', async () => {
+    await mount('slashed')
+    const refusal = { status: 404, message: '1 error occurred:\n\t* unsupported path\n\n' }
+    for (const operation of ['delete', 'read'] as const) {
+      assert.deepEqual(await refusalOf(server.send(operation, 'sys/mounts/slashed/')), refusal)
+    }
+    assert.deepEqual(await refusalOf(server.send('delete', 'sys/auth/nope/')), refusal)
+    assert.deepEqual(await refusalOf(server.send('delete', 'sys/audit/nope/')), refusal)
+    await server.send('delete', 'sys/mounts/slashed')
+  })
 })
 
 describe('moving', () => {
