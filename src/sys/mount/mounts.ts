@@ -176,7 +176,7 @@ async function enable(
 
 /** Mount paths are names like others: what policies and lease ids could not spell is refused. */
 export function refuseUnspeakable(path: string): void {
-  if (/^[A-Za-z0-9_.~@/ -]{1,255}$/.test(path) && !/(^|\/)[\s.]|[\s]($|\/)/.test(path)) return
+  if (/^[A-Za-z0-9_.~@/ -]{1,255}$/.test(path) && !/(^|\/)[\s./]|[\s]($|\/)/.test(path)) return
   throw badRequest('a mount path holds letters, digits, and _ . ~ @ - only')
 }
 

@@ -316,6 +316,7 @@ describe('moving', () => {
       ['auth/token', 'auth/x', /cannot remount/],
       ['a', 'auth/x', /auth path/],
       ['a', 'x*', /mount path holds/],
+      ['a', 'x//y', /mount path holds/],
       ['a', 'x\u202ey', /mount path holds/],
     ]
     for (const [from, to, expected] of rows) {
