@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { SEAL_KEY } from '../../src/storage/path.ts'
 import { openSqliteStore } from '../../src/storage/sqlite/sqlite.ts'
 import { mountSsh, refusalOf, startTestCore, type TestCore, tokenWith } from '../support/core.ts'
 import { InterposedStore } from '../support/interposed-store.ts'
@@ -156,4 +157,37 @@ test('a token that is no good is as none where a token is optional', async (t) =
   assert.deepEqual(Object.keys((await mounts(expiring))?.['secret'] as object), ['ssh/'])
   server.advance(3_600_000)
   assert.deepEqual(await mounts(expiring), { auth: {}, secret: {} })
+})
+
+test('a request whose turn has come does not wait at the door for those who wait for their turn', async (t) => {
+  const raw = new InterposedStore(await openSqliteStore({ path: ':memory:' }))
+  const server = await startTestCore({ raw })
+  t.after(() => server.close())
+  await mountSsh(server)
+  const inside = 16
+  const otps: unknown[] = []
+  while (otps.length <= inside) {
+    otps.push((await server.call('update', 'ssh/creds/web', { ip: '10.0.0.1' })).data?.['key'])
+  }
+  // All that are let in read the generation once more, and the last stands before the door.
+  const held: (() => void)[] = []
+  let reads = 0
+  raw.afterGet = (keys) => {
+    if (keys.length !== 2 || keys[1] !== SEAL_KEY || ++reads <= inside) return
+    return new Promise<void>((resolve) => void held.push(resolve))
+  }
+  const answers = otps.slice(0, inside).map((otp) => verify(server, otp))
+  while (held.length < inside) await new Promise(setImmediate)
+  answers.push(verify(server, otps[inside]))
+  while (held.length <= inside) await new Promise(setImmediate)
+  raw.heal()
+  await server.send('update', 'ssh/roles/other', { key_type: 'otp', default_user: 'ubuntu' })
+  await server.send('read', 'ssh/roles/other')
+  held.pop()?.()
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  for (const resume of held) resume()
+  const all = Promise.all(answers)
+  const late = new Promise((_, reject) => setTimeout(reject, 2000, new Error('they wait')).unref())
+  await Promise.race([all, late])
+  for (const { status } of await all) assert.equal(status, 200)
 })

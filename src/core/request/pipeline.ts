@@ -122,6 +122,8 @@ export class Pipeline {
     attempt.reached = routed
     if (routed.match?.path.chargesMisses && routed.mount && !attempt.leave) {
       this.#checkMisses(routed)
+      // Those inside may be waiting for their turn.
+      leaveTurn(attempt)
       const { remoteAddress } = routed.request
       attempt.leave = await parts.missLimit.enter(remoteAddress, routed.mount.path)
       // Others may have gone first: what was read before may be of the past, and they may have missed.
@@ -136,10 +138,7 @@ export class Pipeline {
     const validated = validateFields(parts, authorized, {
       requestLine,
       // What follows takes as long as a host does, and nobody should wait for that.
-      onBegun: () => {
-        attempt.leaveTurn?.()
-        attempt.leaveTurn = undefined
-      },
+      onBegun: () => leaveTurn(attempt),
     })
     if (authorized.operation === 'help') {
       return this.#auditResponse(attempt, bareResponse(helpOutcome(authorized), 200))
@@ -278,4 +277,9 @@ export class Pipeline {
     this.#parts.log.error({ err: error }, 'a request failed unexpectedly')
     return new PosternError('internal', undefined, { cause: error })
   }
+}
+
+function leaveTurn(attempt: Attempt): void {
+  attempt.leaveTurn?.()
+  attempt.leaveTurn = undefined
 }
