@@ -3,11 +3,13 @@
  * (Vault API, sys/init). One share of one is the secret itself. Also the text form in which operators type shares.
  */
 import { combine, split } from 'shamir-secret-sharing'
-import { badRequest } from '../../errors.ts'
+import { badRequest, type PosternError } from '../../errors.ts'
 import { KEY_BYTES, wipe } from '../envelope.ts'
 
 const MIN_BYTES = 16
 const MAX_BYTES = KEY_BYTES + 1
+/** Of any share's text; a pattern runs out of stack on one of megabytes. */
+const MAX_CHARACTERS = 512
 
 /** Splits a key into `shares`, of which any `threshold` give it back. The key itself is left as it is. */
 export async function splitKey(
@@ -45,6 +47,7 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 
 /** A share as typed: hex, else base64. A 400 for anything else and for lengths that no share has. */
 export function parseShare(text: string): Buffer {
+  if (text.length > MAX_CHARACTERS) throw tooLong()
   const encoding = HEX.test(text) ? 'hex' : 'base64'
   if (text === '' || (encoding === 'base64' && !BASE64.test(text))) {
     throw badRequest("'key' must be a valid hex or base64 string")
@@ -53,8 +56,10 @@ export function parseShare(text: string): Buffer {
   if (share.length < MIN_BYTES) {
     throw badRequest(`invalid key: key is shorter than minimum ${MIN_BYTES} bytes`)
   }
-  if (share.length > MAX_BYTES) {
-    throw badRequest(`invalid key: key is longer than maximum ${MAX_BYTES} bytes`)
-  }
+  if (share.length > MAX_BYTES) throw tooLong()
   return share
+}
+
+function tooLong(): PosternError {
+  return badRequest(`invalid key: key is longer than maximum ${MAX_BYTES} bytes`)
 }

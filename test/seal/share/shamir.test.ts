@@ -66,6 +66,7 @@ describe('a share as text', () => {
     ['ab cd', "'key' must be a valid hex or base64 string"],
     ['abcd', 'invalid key: key is shorter than minimum 16 bytes'],
     ['ab'.repeat(34), 'invalid key: key is longer than maximum 33 bytes'],
+    [`${'A'.repeat(8_000_000)}!`, 'invalid key: key is longer than maximum 33 bytes'],
   ]
   for (const [text, message] of refused) {
     test(`"${text.slice(0, 10)}" of ${text.length} characters is refused`, () => {
