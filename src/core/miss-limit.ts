@@ -2,8 +2,8 @@
  * How often an address may miss at an unauthenticated door (protocols 3.4): a token bucket for each address (IPv6: each
  * /64) and mount. Only misses cost; right answers never do. The table is bounded.
  */
-import { isIPv6 } from 'node:net'
 import type { Clock } from '../clock.ts'
+import { networkOf } from '../mount/network.ts'
 
 export interface MissLimitOptions {
   readonly clock: Clock
@@ -138,20 +138,4 @@ export class MissLimit {
 
 function keyOf(network: string, mount: string): string {
   return `${network} ${mount}`
-}
-
-/** The first four groups of an IPv6 address; any other text as it is. */
-function networkOf(address: string): string {
-  if (!address.includes(':') || !isIPv6(address)) return address
-  const [front = '', back] = address.split('::')
-  const groups = front === '' ? [] : front.split(':')
-  if (back !== undefined) {
-    const tail = back === '' ? [] : back.split(':')
-    // A dotted end stands for two groups.
-    const width = tail.length + (tail.at(-1)?.includes('.') ? 1 : 0)
-    while (groups.length + width < 8) groups.push('0')
-    groups.push(...tail)
-  }
-  const network = groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16))
-  return `${network.join(':')}::/64`
 }

@@ -3,6 +3,7 @@
  * token to who has a share and answer bare, and their successors in OpenBao, for sudo alone and with an envelope.
  */
 import type { Call, Outcome } from '../../mount/call.ts'
+import { networkOf } from '../../mount/network.ts'
 
 export interface ShareDoor {
   /** Where the paths begin: `rekey`. */
@@ -49,5 +50,5 @@ export const shareFields = {
 
 export const requester = (call: Call): { hasSudo: boolean; source: string } => ({
   hasSudo: call.caller?.hasSudo ?? false,
-  source: call.remoteAddress,
+  source: networkOf(call.remoteAddress),
 })

@@ -79,6 +79,20 @@ describe('sys/generate-root', () => {
     assert.deepEqual(await issuedKeys(server), before)
   })
 
+  test('attempts without a token are counted for an IPv6 /64', async (t) => {
+    const own = await startTestCore()
+    t.after(() => own.close())
+    const rekey = { secret_shares: 3, secret_threshold: 2, key: own.unsealKey }
+    const rekeyed = await own.send('update', 'sys/rekey/init', rekey, NO_TOKEN)
+    assert.ok(rekeyed.kind === 'bare')
+    const [key] = (rekeyed.body as Body).keys_base64
+    const start = (remoteAddress: string) =>
+      own.send('update', `${root}/attempt`, { key }, { token: '', remoteAddress })
+    for (const host of [1, 2, 3, 4]) await start(`2001:db8::${host}`)
+    assert.equal((await refusalOf(start('2001:db8::5'))).status, 429)
+    await start('2001:db8:0:1::1')
+  })
+
   test('a wrong share is charged as a miss', async () => {
     const key = Buffer.alloc(32, 7).toString('base64')
     const options = { token: '', remoteAddress: '192.0.2.7' }
