@@ -25,6 +25,10 @@ export interface EnderParts extends BatchParts {
 
 type Result = Error | undefined
 
+interface Job extends Pick<EndJob, 'onlyDue'> {
+  readonly result: Promise<Result>
+}
+
 interface Waiting extends EndJob {
   readonly resolve: (result: Result) => void
 }
@@ -39,7 +43,7 @@ interface Group {
 export class LeaseEnder {
   readonly #parts: EnderParts
   /** What waits or is being ended, by lease. */
-  readonly #jobs = new Map<string, Promise<Result>>()
+  readonly #jobs = new Map<string, Job>()
   readonly #groups = new Map<string, Group>()
   readonly #running = new Set<Promise<void>>()
   #failingRunning = 0
@@ -99,7 +103,9 @@ export class LeaseEnder {
   }
 
   async settled(): Promise<void> {
-    while (this.#jobs.size > 0) await Promise.all(this.#jobs.values())
+    while (this.#jobs.size > 0) {
+      await Promise.all(Array.from(this.#jobs.values(), ({ result }) => result))
+    }
     await Promise.all(this.#running)
   }
 
@@ -123,12 +129,16 @@ export class LeaseEnder {
     const jobs: Waiting[] = []
     const results = ids.map((id) => {
       const known = this.#jobs.get(id)
-      if (known) return known
+      // What was due may be spared, since it was renewed meanwhile: it has to be ended all the same.
+      if (known?.onlyDue && !onlyDue) {
+        return known.result.then(async (failure) => failure ?? (await this.endNow([id]))[0])
+      }
+      if (known) return known.result
       const { promise, resolve } = Promise.withResolvers<Result>()
-      const job = promise.finally(() => this.#jobs.delete(id))
-      this.#jobs.set(id, job)
+      const result = promise.finally(() => this.#jobs.delete(id))
+      this.#jobs.set(id, { onlyDue, result })
       jobs.push({ id, onlyDue, resolve })
-      return job
+      return result
     })
     for (let at = 0; at < jobs.length; at += PER_CALL)
       void this.#sort(jobs.slice(at, at + PER_CALL))

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LeaseEnder } from '../../../src/lease/external/ender.ts'
 import type { LeaseEngine } from '../../../src/lease/external/engine.ts'
+import { renewOutside } from '../../../src/lease/external/renew.ts'
 import { leaseCreation, readLease, type StoredLease } from '../../../src/lease/lease.ts'
 import { openSqliteStore } from '../../../src/storage/sqlite/sqlite.ts'
 import type { Store } from '../../../src/storage/store.ts'
@@ -109,6 +110,26 @@ describe('ending many', () => {
     const results = await Promise.all([ender.endNow([id]), ender.endNow([id])])
     assert.deepEqual(results, [[undefined], [undefined]])
     assert.deepEqual(calls, [[id]])
+  })
+
+  test('one that waits as due, and is renewed meanwhile, is ended for whoever wants it ended', async () => {
+    const { store, clock, ender, state, engine } = await start()
+    const [busy = '', id = ''] = await putMany(store, 2, 'a')
+    const [visit, renewal] = [Promise.withResolvers<void>(), Promise.withResolvers<undefined>()]
+    state.visit = () => visit.promise
+    clock.time = 999
+    const slow: LeaseEngine = { ...engine, renew: () => renewal.promise }
+    const renewed = renewOutside(async () => slow, store, id, { expiresAt: HOUR, now: 999 })
+    clock.time = 1000
+    ender.endDue([busy])
+    await nextTurn()
+    ender.endDue([id])
+    renewal.resolve(undefined)
+    assert.equal(await renewed, true)
+    const ended = ender.endNow([id])
+    visit.resolve()
+    assert.deepEqual(await ended, [undefined])
+    assert.deepEqual(await all(store), [])
   })
 
   test('a host that hangs does not hold up others, and at most 16 are visited at once', async () => {
