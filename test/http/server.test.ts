@@ -97,6 +97,13 @@ test('a client that is slow with its head or its body is answered with 408', asy
   )
 })
 
+test('the time for a whole request may be shorter than that for its head, and need not be whole', async (t) => {
+  const limits = { headersMilliseconds: 10_000, bodyMilliseconds: 80.5, checkMilliseconds: 20 }
+  const client = (await start(t, { limits })).open()
+  await client.send('GET /v1/a HT')
+  assert.equal((await client.answer())?.status, 408)
+})
+
 test('a core that does not answer in time is answered for with 503', async (t) => {
   let finish = () => {}
   const started = await start(t, {

@@ -40,10 +40,12 @@ export type ListenerAddress =
 
 /** Makes the server of a listener, not yet listening. Throws when its TLS material is of no use. */
 export function createListener(listener: Listener, limits: HttpLimits): Server {
+  const requestTimeout = Math.ceil(limits.bodyMilliseconds)
   const options: ServerOptions = {
     maxHeaderSize: limits.maxHeaderBytes,
-    headersTimeout: limits.headersMilliseconds,
-    requestTimeout: limits.bodyMilliseconds,
+    // Node refuses more time for a part than for the whole.
+    headersTimeout: Math.min(Math.ceil(limits.headersMilliseconds), requestTimeout),
+    requestTimeout,
     keepAliveTimeout: limits.keepAliveMilliseconds,
     connectionsCheckingInterval: limits.checkMilliseconds,
     // Checked by us, so that the answer is in the API's form and every parsed head reaches us.
