@@ -6,11 +6,13 @@ import type { Origin } from './request.ts'
 const origin = Symbol('origin')
 const lastResponse = Symbol('last response')
 const givenMethod = Symbol('given method')
+const waitingRequests = Symbol('waiting requests')
 
 interface Noted {
   [origin]?: Origin
   [lastResponse]?: ServerResponse
   [givenMethod]?: string
+  [waitingRequests]?: number
 }
 
 function noted(socket: Socket): Noted {
@@ -47,4 +49,12 @@ export function takeMethod(socket: Socket, parsed: string): string {
   if (method === undefined) return parsed
   notes[givenMethod] = undefined as never
   return method
+}
+
+/** Counts those requests of a connection that wait for answers before theirs: one more, or one fewer. Gives their number. */
+export function countWaiting(socket: Socket, change: 1 | -1): number {
+  const notes = noted(socket)
+  const count = (notes[waitingRequests] ?? 0) + change
+  notes[waitingRequests] = count
+  return count
 }

@@ -10,7 +10,7 @@ import { badRequest, PosternError } from '../errors.ts'
 import { type CanonicalTarget, canonicalPath } from '../mount/canonical.ts'
 import { uuid } from '../random.ts'
 import { type BodyBudget, checkPatchType, decodeBody, hasBody, readBody } from './body/body.ts'
-import { noteResponse, openResponse, originOf, takeMethod } from './connection.ts'
+import { countWaiting, noteResponse, openResponse, originOf, takeMethod } from './connection.ts'
 import { type Encoded, encodeResponse, JSON_TYPE, send } from './encode.ts'
 import { errorBody, type HttpLog, renderError } from './error-response.ts'
 import type { ResolveClient } from './listener/forwarded.ts'
@@ -22,6 +22,9 @@ import {
   type Origin,
   readHead,
 } from './request.ts'
+
+/** Requests that a client may send ahead of an answer: each takes fifty times the memory of its bytes. */
+const MAX_WAITING = 100
 
 export interface RouteOptions {
   readonly handle: (request: Request) => Promise<Response>
@@ -57,8 +60,10 @@ export function answerRequests(options: RouteOptions, terms: ListenerTerms): Ans
       })
     }
     if (before === undefined) return answer()
+    if (countWaiting(socket, 1) > MAX_WAITING) return void socket.destroy()
     // One after the other, as the client wrote them; nothing is done for what comes behind the last answer.
     before.once('close', () => {
+      countWaiting(socket, -1)
       if (socket.writable) answer()
     })
   }

@@ -97,6 +97,26 @@ test('a client that is slow with its head or its body is answered with 408', asy
   )
 })
 
+test('a client may send a hundred requests ahead of an answer, and no more', async (t) => {
+  const { promise: held, resolve } = Promise.withResolvers<void>()
+  let asked = 0
+  const started = await start(t, {
+    handle: async () => {
+      asked++
+      await held
+      return { kind: 'empty', status: 204 }
+    },
+  })
+  const patient = started.open()
+  await patient.send(head('GET /v1/a').repeat(101))
+  const greedy = started.open()
+  await greedy.send(head('GET /v1/a').repeat(102))
+  assert.equal(await greedy.end(), '')
+  resolve()
+  for (let i = 0; i < 101; i++) assert.equal((await patient.answer())?.status, 204)
+  assert.equal(asked, 102)
+})
+
 test('the time for a whole request may be shorter than that for its head, and need not be whole', async (t) => {
   const limits = { headersMilliseconds: 10_000, bodyMilliseconds: 80.5, checkMilliseconds: 20 }
   const client = (await start(t, { limits })).open()
