@@ -60,6 +60,8 @@ export const IRREVOCABLE_PREFIX = 'irrevocable/'
 
 const EMPTY = new Uint8Array(0)
 const TIME_DIGITS = 12
+/** A mount's path, two names of 512 characters, what stands between them, a token's storage id. */
+const MAX_ID_CHARACTERS = 2048
 
 export const leaseKey = (id: string): string => LEASE_PREFIX + id
 export const heldPrefix = (tokenId: string): string => `held/${tokenId}/`
@@ -132,7 +134,7 @@ export function leaseChange(lease: StoredLease, changes: Partial<LeaseRecord>): 
 
 export async function readLease(store: Store, id: string): Promise<StoredLease | undefined> {
   // Ids are made of canonical paths: nothing else can be one, and the store refuses some of it.
-  if (!/^[\x20-\x7e]{1,1024}$/.test(id)) return undefined
+  if (id.length > MAX_ID_CHARACTERS || !/^\P{C}+$/u.test(id)) return undefined
   const [entry] = await store.get([leaseKey(id)])
   return entry && decodeLease(id, entry)
 }

@@ -103,6 +103,15 @@ describe('a wrapped answer', () => {
     assert.deepEqual(await issuedKeys(server), before)
   })
 
+  test('ends on time at a path that is not ASCII too', async () => {
+    await server.send('update', 'cubbyhole/é', { a: 'b' })
+    const before = await issuedKeys(server)
+    await wrapped('read', 'cubbyhole/é')
+    server.advance(60_000)
+    await server.core.endDueLeases()
+    assert.deepEqual(await issuedKeys(server), before)
+  })
+
   test('keeps to the bounds of the policy that allowed it', async () => {
     const rule = 'capabilities = ["read"] min_wrapping_ttl = "10s" max_wrapping_ttl = "60s"'
     const token = await tokenWith(server, `path "sys/mounts" { ${rule} }`)
