@@ -5,6 +5,7 @@ import { renewOutside } from '../lease/external/renew.ts'
 import type { Call } from '../mount/call.ts'
 import type { Mount } from '../mount/mount-table.ts'
 import { judgedPath } from '../mount/router.ts'
+import { isPolicyName } from '../policy/name.ts'
 import { policyKey } from '../policy/stored-policy.ts'
 import type { Barrier } from '../seal/barrier.ts'
 import type { GenerateRoot } from '../seal/generate-root.ts'
@@ -151,7 +152,7 @@ export function tokenServices(parts: Parts, revocation: Revocation): TokenServic
       return token !== undefined || ending !== undefined
     },
     policyExists: async (name) => {
-      if (!/^[\x21-\x7e]+$/.test(name)) return false
+      if (!isPolicyName(name)) return false
       const [entry] = await store.get([policyKey(name)])
       return entry !== undefined
     },

@@ -5,14 +5,12 @@ import { badRequest, PosternError } from '../errors.ts'
 import type { Call, Outcome } from '../mount/call.ts'
 import type { Path } from '../mount/path.ts'
 import { declarePath } from '../mount/path.ts'
-import { normalizePolicyName } from '../policy/name.ts'
+import { isPolicyName, normalizePolicyName } from '../policy/name.ts'
 import { decodePolicyText, parsePolicy } from '../policy/parse.ts'
 import type { PolicyRecord, StoredPolicy } from '../policy/stored-policy.ts'
 import { decodePolicy, encodePolicy, POLICY_PREFIX, policyKey } from '../policy/stored-policy.ts'
 import { keysUnder } from '../storage/view.ts'
 import type { SysServices } from './services.ts'
-
-const MAX_NAME_CHARACTERS = 512
 
 const policyFields = {
   name: { type: 'string', description: 'Name of the policy; capitals become small letters.' },
@@ -126,7 +124,7 @@ async function writePolicy(
   if (name === 'root' || name === 'response-wrapping') {
     throw badRequest(`cannot update ${JSON.stringify(name)} policy`)
   }
-  if (name.length > MAX_NAME_CHARACTERS || !/^[\x21-\x7e]+$/.test(name)) {
+  if (!isPolicyName(name)) {
     throw badRequest('a policy name holds printable ASCII without blanks, at most 512 characters')
   }
   const usesOldName = textName === 'rules' && fields.policy === '' && fields.rules !== ''

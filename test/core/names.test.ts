@@ -241,3 +241,11 @@ test('names that no lease, accessor or policy can have are unknown, not an error
   const { warnings } = await server.call('update', 'auth/token/create', { policies: ['\0'] })
   assert.match(String(warnings), /does not exist/)
 })
+
+test('a token whose policy can not be has what its other policies give it', async (t) => {
+  const server = await startTestCore()
+  t.after(() => server.close())
+  const token = await tokenOf(server, { policies: ['a\0b', '\u{10ffff}', 'default'] })
+  await server.call('read', 'auth/token/lookup-self', {}, { token })
+  assert.equal((await refusalOf(server.send('read', 'sys/mounts', {}, { token }))).status, 403)
+})

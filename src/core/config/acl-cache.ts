@@ -2,6 +2,7 @@
 import type { Acl } from '../../policy/acl.ts'
 import { compileAcl } from '../../policy/acl.ts'
 import { rootPolicy } from '../../policy/builtin.ts'
+import { isPolicyName } from '../../policy/name.ts'
 import type { Policy } from '../../policy/policy.ts'
 import { decodePolicy, policyKey } from '../../policy/stored-policy.ts'
 import type { ConfigSnapshot } from './config-cache.ts'
@@ -36,7 +37,7 @@ async function compile(
   const policies: Policy[] = []
   let validUntil = Number.POSITIVE_INFINITY
   for (const name of names) {
-    const stored = await config.get(policyKey(name), decodePolicy)
+    const stored = isPolicyName(name) && (await config.get(policyKey(name), decodePolicy))
     if (!stored) continue
     const end = stored.expiration === undefined ? validUntil : Date.parse(stored.expiration)
     if (end <= now) continue
