@@ -222,7 +222,7 @@ function toCommaList(raw: unknown): string[] {
 }
 
 /** Always with its zone: without one it would be the server's. */
-const RFC_3339 =
+export const RFC_3339: RegExp =
   /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})$/i
 
 function toTime(raw: unknown): number {

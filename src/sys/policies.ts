@@ -3,6 +3,7 @@ import { rfc3339 } from '../clock.ts'
 import { parseDuration } from '../duration.ts'
 import { badRequest, PosternError } from '../errors.ts'
 import type { Call, Outcome } from '../mount/call.ts'
+import { RFC_3339 } from '../mount/field.ts'
 import type { Path } from '../mount/path.ts'
 import { declarePath } from '../mount/path.ts'
 import { isPolicyName, normalizePolicyName } from '../policy/name.ts'
@@ -160,7 +161,7 @@ function checkCas(cas: number, current: StoredPolicy | undefined): void {
 
 function expirationOf({ fields, now }: PolicyCall): string | undefined {
   if (fields.expiration !== '') {
-    const time = Date.parse(fields.expiration)
+    const time = RFC_3339.test(fields.expiration) ? Date.parse(fields.expiration) : Number.NaN
     if (Number.isNaN(time)) throw badRequest('expiration is not an RFC 3339 time')
     if (time <= now) throw badRequest('expiration lies in the past')
     return rfc3339(time)

@@ -85,7 +85,10 @@ describe('sys/policies/acl and sys/policy', () => {
 
   test('an end must lie ahead', async () => {
     assert.ok(await textOf(write('p', { policy: TEXT, expiration: '2020-01-01T00:00:00Z' })))
-    assert.ok(await textOf(write('p', { policy: TEXT, expiration: 'soon' })))
+    for (const expiration of ['soon', '2027', '2027-01-01T10:00:00', 'Jan 5 2027']) {
+      const text = await textOf(write('p', { policy: TEXT, expiration }))
+      assert.equal(text, 'expiration is not an RFC 3339 time')
+    }
     assert.ok(await textOf(write('p', { policy: TEXT, ttl: '-1h' })))
     await write('ends', { policy: TEXT, ttl: '1h' })
     const { data } = await server.call('read', 'sys/policies/acl/ends')
