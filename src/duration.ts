@@ -17,8 +17,15 @@ const UNIT_SECONDS = new Map([
 /** The most seconds a duration can have: Go's int64 of nanoseconds. */
 const MAX_SECONDS = 9_223_372_036
 
+/** Longer text is no duration, and would take its time. */
+const MAX_CHARACTERS = 256
+
 /** Text to seconds (fractions kept). Throws a RangeError with Go's words for text of another form. */
 export function parseDuration(text: string): number {
+  if (text.length > MAX_CHARACTERS) {
+    const start = JSON.stringify(text.slice(0, MAX_CHARACTERS))
+    throw new RangeError(`time: invalid duration, which begins with ${start}`)
+  }
   const trimmed = text.trim()
   if (trimmed === '') return 0
   if (/^[+-]?[0-9]{1,12}$/.test(trimmed)) return limited(Number(trimmed), text)

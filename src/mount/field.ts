@@ -216,8 +216,12 @@ function toPairs(raw: unknown): Map<string, string> {
   )
 }
 
+/** As many as a JSON body may have values: a text of commas must not keep everybody waiting. */
+const MAX_ELEMENTS = 100_000
+
 function toCommaList(raw: unknown): string[] {
-  const parts = Array.isArray(raw) ? raw.map(toText) : toText(raw).split(',')
+  const parts = Array.isArray(raw) ? raw.map(toText) : toText(raw).split(',', MAX_ELEMENTS + 1)
+  if (parts.length > MAX_ELEMENTS) throw new RangeError('exceeded maximum number of elements')
   return parts.map((part) => part.trim()).filter((part) => part !== '')
 }
 

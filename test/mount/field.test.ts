@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { PosternError } from '../../src/errors.ts'
 import { coerceFields, type FieldType } from '../../src/mount/field.ts'
 import { fuzz } from '../fuzz/runs.ts'
+import { cpuMilliseconds } from '../support/cpu-time.ts'
 
 function coerce(type: FieldType, raw: unknown): unknown {
   const fields = { f: { type, description: '' } }
@@ -165,6 +166,22 @@ describe('coercion of a request', () => {
     const { values } = coerceFields(fields, new Map<string, unknown>([['__proto__', { a: 1 }]]))
     assert.equal(Object.getPrototypeOf(values), null)
     assert.equal((values as { toString?: unknown }).toString, undefined)
+  })
+
+  test('a text of megabytes is refused without reading all that it could hold', () => {
+    const rows: [FieldType, string][] = [
+      ['duration', '1s'],
+      ['comma-list', 'a,'],
+    ]
+    for (const [type, part] of rows) {
+      const text = part.repeat(4_000_000)
+      const taken = cpuMilliseconds(() =>
+        assert.throws(() => coerce(type, text), { code: 'invalid_field' }),
+      )
+      assert.ok(taken < 500, `${type} took ${taken} ms`)
+    }
+    const { length } = coerce('comma-list', 'a,'.repeat(99_999)) as string[]
+    assert.equal(length, 99_999)
   })
 
   test('any JSON value is taken or refused with a 400, in every type', () => {
