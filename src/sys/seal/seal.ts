@@ -61,7 +61,7 @@ function healthPath(services: SysServices): Path {
 
 function codeOf(text: string, normal: number): number {
   if (text === '') return normal
-  if (!/^[1-9][0-9]{2}$/.test(text)) {
+  if (!/^[2-9][0-9]{2}$/.test(text)) {
     throw new PosternError('invalid_request', 'the status code is not a number', { messages: [] })
   }
   return Number(text)

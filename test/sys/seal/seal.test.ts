@@ -105,7 +105,9 @@ describe('health and seal-status', () => {
     assert.equal((await health()).status, 200)
     assert.equal((await health({ activecode: '299' })).status, 299)
     const junk = { status: 400, message: undefined }
-    assert.deepEqual(await refusalOf(health({ activecode: 'x' })), junk)
+    for (const activecode of ['x', '150', '1000']) {
+      assert.deepEqual(await refusalOf(health({ activecode })), junk)
+    }
     const open = await bodyOf(health())
     assert.deepEqual([open['initialized'], open['sealed'], open['standby']], [true, false, false])
     assert.match(String(open['cluster_name']), /^postern-cluster-/)
