@@ -93,9 +93,11 @@ export function newMount(
 /** Mounts by path, with the one that a request path belongs to. */
 export class MountTable {
   readonly #byPath: ReadonlyMap<string, Mount>
+  readonly #longest: number
 
   constructor(mounts: readonly Mount[]) {
     this.#byPath = new Map(mounts.map((mount) => [mount.path, mount]))
+    this.#longest = Math.max(0, ...mounts.map((mount) => mount.path.length))
   }
 
   static decode(value: Uint8Array): MountTable {
@@ -127,7 +129,9 @@ export class MountTable {
 
   /** The mount whose path begins this one, and what is left of it: `ssh` alone is the root of `ssh/`. */
   route(path: string): { mount: Mount; rest: string } | undefined {
-    for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
+    // No further than a mount can lie: a path of nothing but slashes would be looked up from each of them.
+    const start = path.slice(0, this.#longest)
+    for (let slash = start.indexOf('/'); slash >= 0; slash = start.indexOf('/', slash + 1)) {
       const mount = this.#byPath.get(path.slice(0, slash + 1))
       if (mount) return { mount, rest: path.slice(slash + 1) }
     }

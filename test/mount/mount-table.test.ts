@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { parseExactJson } from '../../src/mount/exact-json.ts'
 import { builtinMounts, MountTable, newMount } from '../../src/mount/mount-table.ts'
+import { cpuMilliseconds } from '../support/cpu-time.ts'
 
 const mount = (path: string) => newMount('secret', path, 'ssh', '')
 const table = new MountTable([...builtinMounts(), mount('ssh/'), mount('a/b/')])
@@ -44,6 +45,14 @@ test('survives being stored, and lists by path', () => {
   assert.deepEqual(again.all(), table.all())
   const paths = again.ofClass('secret').map(({ path }) => path)
   assert.deepEqual(paths, ['a/b/', 'cubbyhole/', 'ssh/', 'sys/'])
+})
+
+test('a path of many segments is not looked up from each of them', () => {
+  const path = `${'a/'.repeat(16_000)}x`
+  const taken = cpuMilliseconds(() => {
+    for (let i = 0; i < 10; i++) assert.equal(table.route(`${path}${i}`), undefined)
+  })
+  assert.ok(taken < 100, `10 paths took ${taken} ms`)
 })
 
 test('a changed mount replaces the one of its uuid; an accessor names the type', () => {
