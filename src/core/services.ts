@@ -69,6 +69,8 @@ export function sysServices(options: SysParts): SysServices {
     leases: {
       revoke: (id) => revocation.revokeLease(id),
       revokePrefix: (prefix, force) => revocation.revokePrefix(prefix, force),
+      revokeSoon: (id) => revocation.endSoon(id),
+      revokePrefixSoon: (prefix) => revocation.endPrefixSoon(prefix),
       renewOutside: (id, expiresAt, now) =>
         renewOutside(parts.leases.engineOf, store, id, { expiresAt, now }),
       inBackground: (work) => background.run(work),

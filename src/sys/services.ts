@@ -65,6 +65,9 @@ export interface ServerFacts {
 export interface LeaseServices {
   revoke(id: string): Promise<void>
   revokePrefix(prefix: string, force: boolean): Promise<void>
+  /** The same, but what has to be ended outside the store is made due for good and not waited for. */
+  revokeSoon(id: string): Promise<void>
+  revokePrefixSoon(prefix: string): Promise<void>
   /**
    * Renews a lease whose end needs work outside the store. False when it is at its end, or somebody works at it; rejects
    * when the engine refuses.

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { refused } from '../../src/errors.ts'
+import { CLAIM_MS } from '../../src/lease/external/claim.ts'
+import { parseExpiryKey } from '../../src/lease/lease.ts'
 import { keysIn, refusalOf, startTestCore, type TestCore, tokenWith } from '../support/core.ts'
 import { HostsEngine } from '../support/hosts-engine.ts'
 
 const SECOND = 1000
+/** Of the tests' clock. */
+const START = Date.UTC(2026, 10, 22, 12)
 const EMPTY = { kind: 'empty', status: 204 }
 const CREDS = `path "h/creds/*" { capabilities = ["update"] }
 path "sys/leases/*" { capabilities = ["update"] }`
@@ -109,7 +113,27 @@ describe('revoke of a lease on a host', () => {
     assert.deepEqual(await site.send('update', `sys/leases/revoke/${id}`), EMPTY)
   })
 
-  test('with sync false answers 202, and fails behind it', async (t) => {
+  test('with sync false answers 202 when it is stored that they end', async (t) => {
+    const site = await start(t)
+    const hosts = ['a', 'a', 'b']
+    const ids = await Promise.all(hosts.map((host) => creds(site, host, 3600)))
+    // What the server of this moment does behind the answer is not counted on.
+    const { promise, resolve } = Promise.withResolvers<void>()
+    site.hosts.beforeEnd = () => promise
+    for (const path of [`revoke/${ids[0]}`, 'revoke-prefix/h/creds']) {
+      const answer = await site.send('update', `sys/leases/${path}`, { sync: false })
+      assert.deepEqual(answer, { kind: 'empty', status: 202 })
+    }
+    const due = (await keysIn(site.raw, 'exp/')).map(parseExpiryKey)
+    for (const id of ids) {
+      const { expiresAt = Number.NaN } = due.find((lease) => lease.id === id) ?? {}
+      // Now, or when the claim of who works at it is over.
+      assert.ok(expiresAt <= START + CLAIM_MS, id)
+    }
+    resolve()
+  })
+
+  test('with sync false fails behind the answer', async (t) => {
     const site = await start(t)
     const id = await creds(site)
     failing(site)

@@ -74,6 +74,10 @@ export class Revocation {
     return revokeLease(this.#parts.store, this.#endsSoon(), id)
   }
 
+  endPrefixSoon(prefix: string): Promise<void> {
+    return revokePrefix(this.#parts.store, this.#endsSoon(), prefix)
+  }
+
   /** Ends a lease that is due by this time, in milliseconds since the epoch; one that was renewed meanwhile stays. */
   expireLease(id: string, dueBy: number): Promise<void> {
     return revokeLease(this.#parts.store, this.#ends, id, { dueBy })

@@ -157,7 +157,8 @@ function revokePath(services: SysServices, pattern: string): Path {
     operations: {
       update: (call) => {
         const id = idOf(call)
-        return finish(services, call.fields.sync, () => services.leases.revoke(id))
+        if (!call.fields.sync) return queued(services.leases.revokeSoon(id))
+        return finished(services.leases.revoke(id))
       },
     },
     actsItself: true,
@@ -173,7 +174,12 @@ function prefixPath(services: SysServices, pattern: string, force: boolean): Pat
     operations: {
       update: (call) => {
         const { prefix, sync } = call.fields
-        return finish(services, sync, () => services.leases.revokePrefix(prefix, force))
+        const { leases } = services
+        if (sync) return finished(leases.revokePrefix(prefix, force))
+        if (!force) return queued(leases.revokePrefixSoon(prefix))
+        // To drop a lease is the last of its end, which takes as long as its host does.
+        const work = () => leases.revokePrefix(prefix, true)
+        return { status: 202, afterwards: () => Promise.resolve(leases.inBackground(work)) }
       },
     },
     sudo: 'all',
@@ -187,14 +193,13 @@ function prefixPath(services: SysServices, pattern: string, force: boolean): Pat
   })
 }
 
-async function finish(
-  services: SysServices,
-  sync: boolean,
-  work: () => Promise<void>,
-): Promise<Outcome> {
-  if (sync) {
-    await work()
-    return {}
-  }
-  return { status: 202, afterwards: () => Promise.resolve(services.leases.inBackground(work)) }
+async function finished(work: Promise<void>): Promise<Outcome> {
+  await work
+  return {}
+}
+
+/** What is queued is stored: a server that ends now does the rest when it is back. */
+async function queued(work: Promise<void>): Promise<Outcome> {
+  await work
+  return { status: 202 }
 }
