@@ -13,8 +13,11 @@ import { encodeAuthorizedKey } from '../../ssh/key/authorized-keys.ts'
 import { encodePrivateKey, generateKeyPair } from '../../ssh/key/private-key.ts'
 import { signingKey } from '../../ssh/signature.ts'
 import { hostPaths } from '../paths.ts'
+import { installedVersion } from './version.ts'
 
 const LIFE_SECONDS = 300n
+/** From this version on there are such. */
+const PER_SOURCE_PENALTIES = 908
 const TIMEOUT_MS = 20_000
 const LONGEST_REHEARSAL_SECONDS = '120'
 
@@ -116,6 +119,8 @@ export async function startRehearsal(
     'PidFile=none',
     // What the command line says comes before the file.
     `TrustedUserCAKeys=${caFile}`,
+    // Accounts that are refused are a part of the rehearsal: three of them, and sshd hears nobody for a while.
+    ...((installedVersion() ?? 0) >= PER_SOURCE_PENALTIES ? ['PerSourcePenalties=no'] : []),
   ]
   const args = ['-D', '-e', '-f', config, '-p', `${place.port}`]
   const words = [hostPaths.sshd, ...args, ...options.flatMap((option) => ['-o', option])]
