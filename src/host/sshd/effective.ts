@@ -50,8 +50,12 @@ async function effectiveSettings(
   const settings = new Map<string, string[]>()
   for (const line of stdout.trimEnd().split('\n')) {
     const [, keyword = '', value = ''] = /^(\S+) ?(.*)$/.exec(line) ?? []
-    settings.set(keyword, [...(settings.get(keyword) ?? []), value])
+    // Lower case in the versions before 10.4, as in the manual after them.
+    const name = keyword.toLowerCase()
+    settings.set(name, [...(settings.get(name) ?? []), value])
   }
+  // Those later versions do not say so; where nothing is set they name their default files.
+  if (!settings.has('authorizedkeysfile')) settings.set('authorizedkeysfile', ['none'])
   return settings
 }
 
