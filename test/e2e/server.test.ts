@@ -15,7 +15,7 @@ import { suite, test } from 'node:test'
 import { apiOf } from '../support/api.ts'
 import { runPostern } from '../support/cli.ts'
 import { failToStart, startDevServer, startServer } from '../support/server.ts'
-import { makeSite } from '../support/site.ts'
+import { eventually, makeSite } from '../support/site.ts'
 
 const NO_CORE_FILES = /^Max core file size +0 +0 +bytes/m
 
@@ -204,12 +204,21 @@ test('protocols 6.1: keys stand neither in the command line nor in a report of t
   }
 })
 
+/** Node writes it bit by bit, and some of the bits end in a brace. */
 async function wholeReport(file: string): Promise<string> {
-  const deadline = Date.now() + 15_000
-  for (;;) {
-    const text = existsSync(file) ? readFileSync(file, 'utf8') : ''
-    if (text.trimEnd().endsWith('}')) return text
-    if (Date.now() > deadline) throw new Error('no report was written')
-    await new Promise((resolve) => setTimeout(resolve, 20))
+  let text = ''
+  await eventually(() => {
+    text = existsSync(file) ? readFileSync(file, 'utf8') : ''
+    return isJson(text)
+  }, 'a report is written')
+  return text
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
   }
 }
