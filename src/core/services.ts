@@ -81,6 +81,7 @@ export function sysServices(options: SysParts): SysServices {
     checkMountOptions: (_type, mountOptions) => checkCompat(mountOptions, server.allowsCompat2015),
     mountTable: () => currentMounts(store, cache),
     emptyMount: (uuid) => revocation.emptyMount(uuid),
+    endMoved: (uuid) => revocation.endMoved(uuid),
     policyPath: (_call, path) => policyPath(parts, path),
     aclOf: async (call, token) =>
       aclOf(await currentConfig(store, cache), token.policies, call.now),

@@ -21,6 +21,8 @@ export interface RevokeOptions {
   readonly force?: boolean
   /** Spares what does not end by this time, in milliseconds since the epoch: it was renewed meanwhile. */
   readonly dueBy?: number
+  /** Spares the leases of other mounts: this one has moved away, and another may lie there now. */
+  readonly mountUuid?: string | undefined
 }
 
 /** Ends one lease. An unknown id is a success. */
@@ -28,11 +30,12 @@ export async function revokeLease(
   store: Store,
   ends: LeaseEnds,
   id: string,
-  { force = false, dueBy = Number.POSITIVE_INFINITY }: RevokeOptions = {},
+  { force = false, dueBy = Number.POSITIVE_INFINITY, mountUuid }: RevokeOptions = {},
 ): Promise<void> {
   for (;;) {
     const lease = await readLease(store, id)
     if (!lease || lease.expiresAt > dueBy) return
+    if (mountUuid !== undefined && lease.mountUuid !== mountUuid) return
     if (lease.external) return ends.endOutside([id], force)
     if (lease.kind === 'token') return ends.revokeToken(lease.tokenId, dueBy)
     const end = await endOf(lease, ends, force)
@@ -59,12 +62,12 @@ export async function revokePrefix(
   store: Store,
   ends: LeaseEnds,
   prefix: string,
-  force = false,
+  options: RevokeOptions = {},
 ): Promise<void> {
   const folder = prefix.endsWith('/') || prefix === '' ? prefix : `${prefix}/`
-  if (folder !== prefix) await revokeLease(store, ends, prefix, { force })
+  if (folder !== prefix) await revokeLease(store, ends, prefix, options)
   const prefixed = keysUnder(store, LEASE_PREFIX + folder)
-  await revokeAll(store, ends, idsOf(prefixed, LEASE_PREFIX), force)
+  await revokeAll(store, ends, idsOf(prefixed, LEASE_PREFIX), options)
 }
 
 /** Ends all these; what has to be ended outside the store is handed over together. */
@@ -72,7 +75,7 @@ export async function revokeAll(
   store: Store,
   ends: LeaseEnds,
   ids: AsyncIterable<string>,
-  force = false,
+  options: RevokeOptions = {},
 ): Promise<void> {
   const outside: string[] = []
   const collecting: LeaseEnds = {
@@ -80,9 +83,9 @@ export async function revokeAll(
     endOutside: async (found) => void outside.push(...found),
   }
   try {
-    await inBatches(ids, (id) => revokeLease(store, collecting, id, { force }))
+    await inBatches(ids, (id) => revokeLease(store, collecting, id, options))
   } finally {
-    if (outside.length > 0) await ends.endOutside(outside, force)
+    if (outside.length > 0) await ends.endOutside(outside, options.force ?? false)
   }
 }
 

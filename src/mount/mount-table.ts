@@ -36,6 +36,8 @@ export interface Mount {
   readonly externalEntropyAccess: boolean
   /** Being unmounted: its leases are ending, and it answers nothing any more. */
   readonly unmounting?: boolean
+  /** Where it lay before, as long as leases of it may be left there: they are named after that path. */
+  readonly formerPaths?: readonly string[]
 }
 
 export const defaultMountConfig: MountConfig = {

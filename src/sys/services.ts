@@ -29,6 +29,8 @@ export interface SysServices {
   mountTable(call: Call): Promise<MountTable>
   /** Ends every lease of a mount that is marked as unmounting, then removes its storage. */
   emptyMount(uuid: string, path: string): Promise<void>
+  /** Ends the leases that a mount has left where it lay before it was moved. */
+  endMoved(uuid: string): Promise<void>
   /** A path as policies judge it. */
   policyPath(call: Call, path: string): Promise<string>
   /** The compiled policies of a token, or of the caller. */

@@ -297,6 +297,45 @@ describe('a mount with lines on hosts', () => {
   })
 })
 
+describe('a mount with lines on hosts that was moved while they were down', () => {
+  async function moved(t: TestContext): Promise<Site> {
+    const site = await start(t)
+    await site.call('update', 'h/creds/a')
+    site.hosts.beforeEnd = () => Promise.reject(new Error('no route'))
+    await refusalOf(site.send('update', 'sys/remount', { from: 'h', to: 'moved' }))
+    assert.equal(site.hosts.lines.size, 1)
+    site.hosts.beforeEnd = () => {}
+    return site
+  }
+
+  test('takes them along when it is removed', async (t) => {
+    const site = await moved(t)
+    await site.send('delete', 'sys/mounts/moved')
+    await nothingLeft(site)
+  })
+
+  test('spares those of the mount that lies there now', async (t) => {
+    const site = await moved(t)
+    await site.send('update', 'sys/mounts/h', { type: 'hosts' })
+    const { lease_id: id } = await site.call('update', 'h/creds/b')
+    await site.send('delete', 'sys/mounts/moved')
+    assert.deepEqual([...site.hosts.lines], [id])
+    await site.send('update', 'sys/leases/revoke', { lease_id: id })
+    await nothingLeft(site)
+  })
+
+  test('ends them at the next start, and then knows of no former path', async (t) => {
+    const site = await moved(t)
+    const table = async () => Buffer.from((await site.raw.get(['cfg/mounts']))[0]?.value ?? [])
+    const before = await table()
+    await site.core.stop()
+    await restart(site, 3600 * SECOND)
+    await nothingLeft(site)
+    await restart(site, 3600 * SECOND)
+    assert.ok((await table()).length < before.length)
+  })
+})
+
 test('a restored or restarted server ends what its tokens held, when hosts are back', async (t) => {
   const site = await start(t)
   const token = await tokenOf(site, { policies: ['root'] })

@@ -233,7 +233,7 @@ describe('the end of a lease', () => {
     await putLease(store, 'ssh/creds/r/1')
     await assert.rejects(revokePrefix(store, broken, 'ssh'), /engine down/)
     assert.ok(await readLease(store, 'ssh/creds/r/1'))
-    await revokePrefix(store, broken, 'ssh', true)
+    await revokePrefix(store, broken, 'ssh', { force: true })
     assert.equal(await readLease(store, 'ssh/creds/r/1'), undefined)
   })
 })

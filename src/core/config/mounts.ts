@@ -38,13 +38,35 @@ export async function currentState(
 export async function removeMount(store: Store, mount: Mount): Promise<void> {
   await deleteUnder(store, dataPrefix(mount))
   await deleteUnder(store, configPrefix(mount))
+  await changeTable(store, mount.uuid, (table) => table.without(mount.path))
+}
+
+/** Strikes these from the paths where a mount lay before. */
+export async function forgetFormerPaths(
+  store: Store,
+  mountUuid: string,
+  paths: readonly string[],
+): Promise<void> {
+  if (paths.length === 0) return
+  await changeTable(store, mountUuid, (table, { formerPaths = [], ...mount }) => {
+    const left = formerPaths.filter((path) => !paths.includes(path))
+    return table.with({ ...mount, ...(left.length > 0 && { formerPaths: left }) })
+  })
+}
+
+/** Changes the table, unless the mount is gone from it. */
+async function changeTable(
+  store: Store,
+  mountUuid: string,
+  change: (table: MountTable, mount: Mount) => MountTable,
+): Promise<void> {
   for (;;) {
     const [entry] = await store.get([MOUNTS_KEY])
     if (!entry) return
     const table = MountTable.decode(entry.value)
-    if (table.byUuid(mount.uuid) === undefined) return
-    const rest = table.without(mount.path)
-    const write = { key: MOUNTS_KEY, value: rest.encode() }
+    const mount = table.byUuid(mountUuid)
+    if (!mount) return
+    const write = { key: MOUNTS_KEY, value: change(table, mount).encode() }
     const result = await store.commit([write], [{ key: MOUNTS_KEY, is: entry.version }])
     if (result.committed) return
   }

@@ -3,7 +3,7 @@
 import { cubbyholeFolder } from '../../engine/cubbyhole/backend.ts'
 import type { LeaseEnder } from '../../lease/external/ender.ts'
 import type { StoredLease } from '../../lease/lease.ts'
-import { heldPrefix, leaseRemoval } from '../../lease/lease.ts'
+import { heldPrefix, LEASE_PREFIX, leaseRemoval, readLease } from '../../lease/lease.ts'
 import { idsOf, type LeaseEnds, revokeAll, revokeLease, revokePrefix } from '../../lease/revoke.ts'
 import type { Outcome } from '../../mount/call.ts'
 import type { Mount } from '../../mount/mount-table.ts'
@@ -18,7 +18,13 @@ import {
   type TokenHoldings,
 } from '../../token/revoke.ts'
 import { type TokenRecord, tokenLeaseId } from '../../token/token.ts'
-import { currentMounts, currentState, deleteUnder, removeMount } from '../config/mounts.ts'
+import {
+  currentMounts,
+  currentState,
+  deleteUnder,
+  forgetFormerPaths,
+  removeMount,
+} from '../config/mounts.ts'
 import { dataPrefix } from '../request/call.ts'
 import { type EngineParts, inMount, leasedData } from './lease-engines.ts'
 
@@ -84,7 +90,7 @@ export class Revocation {
   }
 
   revokePrefix(prefix: string, force: boolean): Promise<void> {
-    return revokePrefix(this.#parts.store, this.#ends, prefix, force)
+    return revokePrefix(this.#parts.store, this.#ends, prefix, { force })
   }
 
   /** Ends the leases of a mount that is marked as unmounting, then removes all that it stored. */
@@ -93,7 +99,20 @@ export class Revocation {
     const mount = (await currentMounts(store, cache)).byUuid(mountUuid)
     if (!mount?.unmounting) return
     await this.revokePrefix(mount.path, true)
+    await this.#endAtFormerPaths(mount, this.#ends, true)
     await removeMount(store, mount)
+  }
+
+  /** Ends the leases that a mount has left at the paths where it lay before, and forgets those where none are left. */
+  async endMoved(mountUuid: string, ends: LeaseEnds = this.#ends): Promise<void> {
+    const { store, cache } = this.#parts
+    const mount = (await currentMounts(store, cache)).byUuid(mountUuid)
+    if (!mount?.formerPaths || mount.unmounting) return
+    await this.#endAtFormerPaths(mount, ends, false)
+    const empty: string[] = []
+    for (const path of mount.formerPaths)
+      if (!(await this.#hasLeases(mount, path))) empty.push(path)
+    await forgetFormerPaths(store, mountUuid, empty)
   }
 
   /** Finishes what a crash or a restart left half done. */
@@ -102,7 +121,25 @@ export class Revocation {
     await resumeRevocations(store, this.#holdings)
     for (const mount of (await currentMounts(store, cache)).all()) {
       if (mount.unmounting) await this.emptyMount(mount.uuid)
+      else await this.endMoved(mount.uuid, this.#endsSoon())
     }
+  }
+
+  async #endAtFormerPaths(mount: Mount, ends: LeaseEnds, force: boolean): Promise<void> {
+    const mountUuid = ownerOf(mount)
+    for (const path of mount.formerPaths ?? []) {
+      await revokePrefix(this.#parts.store, ends, path, { force, mountUuid })
+    }
+  }
+
+  async #hasLeases(mount: Mount, path: string): Promise<boolean> {
+    const { store } = this.#parts
+    const mountUuid = ownerOf(mount)
+    for await (const id of idsOf(keysUnder(store, LEASE_PREFIX + path), LEASE_PREFIX)) {
+      const lease = await readLease(store, id)
+      if (lease && (mountUuid === undefined || lease.mountUuid === mountUuid)) return true
+    }
+    return false
   }
 
   async #endSecret(lease: StoredLease): Promise<Outcome | undefined> {
@@ -168,6 +205,11 @@ export class Revocation {
     const mount = (await currentMounts(store, cache)).get('cubbyhole/')
     return mount ? [dataPrefix(mount) + cubbyholeFolder(tokenId)] : []
   }
+}
+
+/** Leases of an auth method are those of its tokens, and name no mount. */
+function ownerOf({ class: mountClass, uuid }: Mount): string | undefined {
+  return mountClass === 'secret' ? uuid : undefined
 }
 
 function removalOfTokenLease(tokenId: string, record: TokenRecord): Write[] {

@@ -82,6 +82,7 @@ async function remount(
   }
   const conflict = table.without(from).conflict(to)
   if (conflict !== undefined) throw badRequest(`path already in use at ${JSON.stringify(conflict)}`)
+  const formerPaths = (mount.formerPaths ?? []).filter((path) => path !== from && path !== to)
   const id = uuid()
   const migration: Migration = { source: from, target: to, status: 'in-progress' }
   for (const oldest of migrations.keys()) {
@@ -90,12 +91,12 @@ async function remount(
   }
   migrations.set(id, migration)
   return {
-    ...writeTable(table.with({ ...mount, path: to })),
+    ...writeTable(table.with({ ...mount, path: to, formerPaths: [...formerPaths, from] })),
     data: { migration_id: id },
     warnings: [`The mount is moved; the leases made at ${JSON.stringify(from)} are being ended.`],
     followUp: async () => {
       try {
-        await services.leases.revokePrefix(from, false)
+        await services.endMoved(mount.uuid)
         migration.status = 'success'
       } catch (error) {
         migration.status = 'failure'
