@@ -10,9 +10,20 @@ import { parseJsonFields } from './json-text.ts'
 /** How much more than the limit is read and thrown away, so that a client reads its 413 and not a reset. */
 const MAX_SWALLOWED_BYTES = 64 * 1024 * 1024
 
-/** Bytes of bodies that may be held at once; shared by all listeners of a server. */
+/** A body that has not come whole. */
+interface Arriving {
+  readonly held: number
+  /** Its request is answered with a 503, and what it held is given back. */
+  drop(): void
+}
+
+/**
+ * Bytes of bodies that may be held at once; shared by all listeners of a server. When there is no room, the largest of
+ * those that still arrive has to go: a few large ones that never end keep nobody else's small ones out.
+ */
 export class BodyBudget {
   readonly maxBodyBytes: number
+  readonly #arriving = new Set<Arriving>()
   #free: number
 
   constructor(maxBodyBytes: number, maxHeldBytes: number) {
@@ -20,10 +31,22 @@ export class BodyBudget {
     this.#free = maxHeldBytes
   }
 
-  take(bytes: number): boolean {
-    if (bytes > this.#free) return false
+  /** Gives false when this one is the largest itself. */
+  take(bytes: number, taker: Arriving): boolean {
+    while (bytes > this.#free) {
+      let largest: Arriving | undefined
+      for (const one of this.#arriving) if (!largest || one.held > largest.held) largest = one
+      if (!largest || largest.held <= taker.held + bytes) return false
+      largest.drop()
+    }
     this.#free -= bytes
+    this.#arriving.add(taker)
     return true
+  }
+
+  /** From here on it stays until its bytes are given back. */
+  hasCome(body: Arriving): void {
+    this.#arriving.delete(body)
   }
 
   give(bytes: number): void {
@@ -52,12 +75,13 @@ export interface Body {
 export function readBody(request: IncomingMessage, budget: BodyBudget): Promise<Body | undefined> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
-    let held = 0
     let swallowed = 0
     let refusal: PosternError | undefined
+    const body = { held: 0, drop: () => refuse(new PosternError('unavailable')) }
     const release = () => {
-      budget.give(held)
-      held = 0
+      budget.hasCome(body)
+      budget.give(body.held)
+      body.held = 0
     }
     const refuse = (error: PosternError) => {
       refusal = error
@@ -69,15 +93,16 @@ export function readBody(request: IncomingMessage, budget: BodyBudget): Promise<
     }
     request.on('data', (chunk: Buffer) => {
       if (!refusal) {
-        if (held + chunk.length > budget.maxBodyBytes) refuse(new PosternError('body_too_large'))
-        else if (!budget.take(chunk.length)) refuse(new PosternError('unavailable'))
+        if (body.held + chunk.length > budget.maxBodyBytes) {
+          refuse(new PosternError('body_too_large'))
+        } else if (!budget.take(chunk.length, body)) body.drop()
       }
       if (refusal) {
         swallowed += chunk.length
         if (swallowed > MAX_SWALLOWED_BYTES) reject(refusal)
         return
       }
-      held += chunk.length
+      body.held += chunk.length
       chunks.push(chunk)
     })
     // The socket's own event: a request that was answered before its end is told nothing.
@@ -90,7 +115,8 @@ export function readBody(request: IncomingMessage, budget: BodyBudget): Promise<
     request.on('end', () => {
       socket.off('close', abandon)
       if (refusal) return reject(refusal)
-      const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, held)
+      budget.hasCome(body)
+      const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, body.held)
       resolve({ bytes, release })
     })
     request.on('error', () => {})

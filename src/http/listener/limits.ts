@@ -3,7 +3,7 @@
 export interface HttpLimits {
   /** Of one body. */
   readonly maxBodyBytes: number
-  /** Of the bodies that unfinished requests hold, together. */
+  /** Of the bodies that unfinished requests hold, together: beyond it the largest that still arrives is refused. */
   readonly maxHeldBodyBytes: number
   /** Of request line and headers. */
   readonly maxHeaderBytes: number
@@ -23,7 +23,7 @@ export interface HttpLimits {
 
 export const defaultLimits: HttpLimits = {
   maxBodyBytes: 32 * 1024 * 1024,
-  maxHeldBodyBytes: 512 * 1024 * 1024,
+  maxHeldBodyBytes: 128 * 1024 * 1024,
   maxHeaderBytes: 32 * 1024,
   headersMilliseconds: 10_000,
   bodyMilliseconds: 90_000,

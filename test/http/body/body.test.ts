@@ -94,7 +94,7 @@ test('CVE-2024-8185: bodies that unfinished requests hold are bounded together, 
   for (const holder of holders) {
     await holder.send(head('PUT /v1/a', ['Content-Length: 300']), '{'.padEnd(299))
   }
-  assert.equal((await ask(started, 'PUT /v1/a', [], '{}'.padEnd(200))).status, 503)
+  assert.equal((await ask(started, 'PUT /v1/a', [], '{}'.padEnd(400))).status, 503)
   assert.equal((await ask(started, 'PUT /v1/a', [], '{}'.padEnd(90))).status, 200)
   await holders[0]?.send('}')
   assert.equal((await holders[0]?.answer())?.status, 200)
@@ -105,6 +105,22 @@ test('CVE-2024-8185: bodies that unfinished requests hold are bounded together, 
     assert.ok([200, 503].includes((await ask(started, 'PUT /v1/a', [], '{}')).status))
   }
   assert.equal((await ask(started, 'PUT /v1/a', [], '{}'.padEnd(1000))).status, 200)
+})
+
+test('CVE-2024-8185: bodies that never end keep smaller ones out no longer than it takes to drop one', async (t) => {
+  const started = await start(t, { limits: { maxHeldBodyBytes: 1000 } })
+  const small = started.open()
+  await small.send(head('PUT /v1/a', ['Content-Length: 50']), '{'.padEnd(49))
+  const [first, second] = [started.open(), started.open()]
+  await first.send(head('PUT /v1/a', ['Content-Length: 480']), '{'.padEnd(479))
+  await second.send(head('PUT /v1/a', ['Content-Length: 470']), '{'.padEnd(469))
+  assert.equal((await ask(started, 'PUT /v1/a', [], '{}'.padEnd(400))).status, 200)
+  await first.send('}')
+  assert.equal((await first.answer())?.status, 503)
+  for (const client of [small, second]) {
+    await client.send('}')
+    assert.equal((await client.answer())?.status, 200)
+  }
 })
 
 test('a client that leaves in the middle of its body reaches no core and leaves no error', async (t) => {
