@@ -1,6 +1,15 @@
 /** Follows what sshd logs, from where it stopped last time: in the journal, or in a file that may be rotated. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+} from 'node:fs'
+import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { type AcceptedLine, parseJournalEntry, parseLogLine } from './accepted-line.ts'
 
@@ -49,12 +58,39 @@ class FileFollower implements LogFollower {
   }
 
   poll(now: number): AcceptedLine[] {
-    if (!existsSync(this.#file)) {
+    const current = statSync(this.#file, { throwIfNoEntry: false })
+    if (!current) {
       // One that is made later is new from its first line on.
       this.position = { inode: 0, offset: 0, ...this.position }
       return []
     }
-    const descriptor = openSync(this.#file, 'r')
+    const rotated = this.#rotated(current.ino)
+    if (rotated !== undefined) {
+      const before = this.position.offset
+      const lines = this.#read(rotated, now)
+      // Syslog writes to the old file until it opens the new one.
+      if (this.position.offset !== before || current.size === 0) return lines
+    }
+    return this.#read(this.#file, now)
+  }
+
+  close(): void {}
+
+  /** The file that was being read, under the name that a rotation gave it; none when it was packed or removed. */
+  #rotated(current: number): string | undefined {
+    const { inode = 0 } = this.position
+    if (inode === 0 || inode === current) return undefined
+    const folder = path.dirname(this.#file)
+    const siblings = readdirSync(folder).filter((name) =>
+      name.startsWith(path.basename(this.#file)),
+    )
+    return siblings
+      .map((name) => path.join(folder, name))
+      .find((name) => statSync(name, { throwIfNoEntry: false })?.ino === inode)
+  }
+
+  #read(file: string, now: number): AcceptedLine[] {
+    const descriptor = openSync(file, 'r')
     try {
       const { ino, size } = fstatSync(descriptor)
       // At first only what is new counts: an old file tells of logins long ago.
@@ -73,8 +109,6 @@ class FileFollower implements LogFollower {
       closeSync(descriptor)
     }
   }
-
-  close(): void {}
 }
 
 /** Through journalctl(1), which is started again when it ends. */

@@ -9,9 +9,13 @@ export interface Account {
   readonly hasShell: boolean
 }
 
+/** Some directories have a million people. */
+const MAX_LIST_BYTES = 256 * 1024 * 1024
+
 /** As the name service lists them; passwd(5). */
 export function readAccounts(): Account[] {
-  const { status, stdout } = spawnSync('getent', ['passwd'], { encoding: 'utf8', timeout: 10_000 })
+  const options = { encoding: 'utf8', timeout: 10_000, maxBuffer: MAX_LIST_BYTES } as const
+  const { status, stdout } = spawnSync('getent', ['passwd'], options)
   const text = status === 0 ? stdout : readFileSync('/etc/passwd', 'utf8')
   return text.split('\n').flatMap((line) => {
     const [name = '', , uid, , , home = '', shell = ''] = line.split(':')

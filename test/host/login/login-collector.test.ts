@@ -147,6 +147,23 @@ suite('the collector of logins', () => {
     assert.deepEqual(logged, ['login bob', 'login carol'])
   })
 
+  test('loses nothing that was logged before a rotation, nor to the old file after it', () => {
+    collector.close()
+    appendFileSync(log, `${line(GONE, 'bob')}\n`)
+    const old = path.join(folder, 'auth.log-20261123')
+    renameSync(log, old)
+    writeFileSync(log, '')
+    start()
+    collector.collect(now + 2500)
+    appendFileSync(old, `${line(GONE + 1, 'carol')}\n`)
+    collector.collect(now + 5000)
+    appendFileSync(old, `${line(GONE + 2, 'dave')}\n`)
+    appendFileSync(log, `${line(GONE + 3, 'erin')}\n`)
+    for (const later of [7500, 10_000, 12_500]) collector.collect(now + later)
+    const logged = types().filter((text) => text.startsWith('login'))
+    assert.deepEqual(logged, ['login bob', 'login carol', 'login dave', 'login erin'])
+  })
+
   test('ends sessions whose process is gone, and those of before the machine was started', () => {
     record('open', { pid: GONE, user: 'bob' })
     record('open', { boot: 'cd34', user: 'carol' })
