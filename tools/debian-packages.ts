@@ -19,6 +19,7 @@ export const testPackages: readonly string[] = [
   'zsh',
   'fish',
   'systemd',
+  'python3-hvac',
 ]
 
 export const benchPackages: readonly string[] = ['openssh-client', 'wrk']
