@@ -4,6 +4,7 @@
  */
 import {
   closeSync,
+  existsSync,
   fchmodSync,
   openSync,
   readFileSync,
@@ -56,7 +57,9 @@ function tokenFile({ environment, home }: Place): string {
 function writePrivately(file: string, token: string): void {
   const temporary = `${file}.${process.pid}`
   try {
-    const descriptor = openSync(temporary, 'w', 0o600)
+    // Whatever stands there by that name is not written to: it may be a link.
+    rmSync(temporary, { force: true })
+    const descriptor = openSync(temporary, 'wx', 0o600)
     try {
       fchmodSync(descriptor, 0o600)
       writeSync(descriptor, token)
@@ -65,6 +68,7 @@ function writePrivately(file: string, token: string): void {
     }
     renameSync(temporary, file)
   } catch (error) {
+    if (existsSync(temporary)) rmSync(temporary)
     throw new Failure(`postern: the token could not be kept: ${(error as Error).message}`, {
       hint: '-no-store keeps it nowhere, POSTERN_TOKEN_PATH names another file',
     })

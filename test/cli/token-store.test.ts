@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { after, before, suite, test } from 'node:test'
+import { after, afterEach, before, beforeEach, suite, test } from 'node:test'
 import { runCli } from '../../src/cli/run.ts'
 import { eraseToken, readStoredToken, storeToken } from '../../src/cli/token-store.ts'
 
@@ -70,5 +79,30 @@ esac
       await readStoredToken({ environment: { POSTERN_CONFIG_PATH: home }, home }),
       undefined,
     )
+  })
+})
+
+suite('a token file', () => {
+  let home: string
+
+  beforeEach(() => {
+    home = mkdtempSync(path.join(os.tmpdir(), 'postern-token-'))
+  })
+  afterEach(() => rmSync(home, { recursive: true }))
+
+  test('that can not be written leaves the token nowhere', async () => {
+    mkdirSync(path.join(home, '.vault-token'))
+    await assert.rejects(storeToken({ environment: {}, home }, 's.kept'), /could not be kept/)
+    assert.deepEqual(readdirSync(home), ['.vault-token'])
+  })
+
+  test('is not written through a link that stands in its way', async () => {
+    const other = path.join(home, 'other')
+    writeFileSync(other, 'mine')
+    symlinkSync(other, path.join(home, `.vault-token.${process.pid}`))
+    await storeToken({ environment: {}, home }, 's.kept')
+    assert.equal(readFileSync(other, 'utf8'), 'mine')
+    assert.equal(readFileSync(path.join(home, '.vault-token'), 'utf8'), 's.kept')
+    assert.deepEqual(readdirSync(home).sort(), ['.vault-token', 'other'])
   })
 })
