@@ -76,6 +76,7 @@ export class CertificateStore {
       const holder = readText(lock)
       if (holder !== undefined && isDead(lock, holder)) {
         removeIfStill(lock, holder)
+        hasWaited = false
         continue
       }
       hasWaited = true

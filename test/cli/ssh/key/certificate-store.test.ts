@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -98,6 +100,25 @@ suite('the certificates of plain ssh', () => {
     writeFileSync(lock, String(process.ppid))
     utimesSync(lock, 1_000_000, 1_000_000)
     assert.equal(await store.exclusively(async () => {}), true)
+  })
+
+  test('who waits for a run that dies takes its work over, once', async () => {
+    await store.exclusively(async () => {})
+    const holder = spawn('sleep', ['60'], { stdio: 'ignore' })
+    writeFileSync(path.join(folder, 'alice.lock'), String(holder.pid))
+    let count = 0
+    const runs = [1, 2, 3].map(() =>
+      store.exclusively(async () => {
+        count++
+        await new Promise((resolve) => setTimeout(resolve, 60))
+      }),
+    )
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    holder.kill('SIGKILL')
+    await once(holder, 'exit')
+    const done = await Promise.all(runs)
+    assert.deepEqual([count, done.filter(Boolean).length], [1, 1])
+    assert.deepEqual(readdirSync(folder), [])
   })
 
   test('a user that is no file name has none', () => {
