@@ -77,9 +77,10 @@ export class Client {
     this.#address = parseAddress(options.address)
   }
 
-  /** What precedes `/v1/` in texts. */
+  /** The server's address: shown to people, and for whoever is to reach the same server later. */
   get base(): string {
-    return this.#address.base
+    const { base, socketPath } = this.#address
+    return socketPath === undefined ? base : `unix://${socketPath}`
   }
 
   /**

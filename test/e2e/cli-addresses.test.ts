@@ -8,7 +8,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { runPostern } from '../support/cli.ts'
 import { type RunningServer, startDevServer } from '../support/server.ts'
-import { makeSite } from '../support/site.ts'
+import { initialize, makeSite } from '../support/site.ts'
 
 const BIN = path.resolve(import.meta.dirname, '../../bin/postern.js')
 
@@ -55,7 +55,7 @@ test('a unix socket is an address', async () => {
   await using site = makeSite({
     lines: ['listener "unix" { address = "FOLDER/postern.sock" }'],
   })
-  await site.start()
+  const running = await site.start()
   const address = `unix://${site.folder}/postern.sock`
   const { status, output, errors } = await runPostern(['status', `-address=${address}`], {})
   assert.equal(status, 2, errors)
@@ -65,7 +65,11 @@ test('a unix socket is an address', async () => {
   assert.equal(JSON.parse(runCurl(curl.output)).initialized, false)
   const nobody = await runPostern(['status', '-address=unix:///nonexistent'], {})
   assert.equal(nobody.status, 1)
-  assert.match(nobody.errors, /\nhint: nobody answers at /)
+  assert.match(nobody.errors, /\nhint: nobody answers at unix:\/\/\/nonexistent; /)
+  const { root } = await initialize(running.address)
+  const env = { VAULT_TOKEN: root, VAULT_ADDR: address }
+  const block = await runPostern(['ssh-config', '-role=web'], env)
+  assert.match(block.output, new RegExp(` '-address=${address}' `), block.errors)
 })
 
 test('run as a program, the launcher starts the package’s own Node, once, with its flags', async () => {
