@@ -197,6 +197,27 @@ suite('plain ssh with the block of ssh-config', () => {
     await writeConfig(hosts.server.address)
   })
 
+  test('blocks whose certificates differ do not share a folder', async () => {
+    const key = path.join(hosts.home, 'own')
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key])
+    const blocks = [
+      [],
+      ['-valid-principals=ops'],
+      ['-valid-principals=dev'],
+      [`-private-key-path=${key}`],
+      ['-group=web'],
+    ]
+    const runs = await Promise.all(
+      blocks.map((flags) => hosts.run(['ssh-config', '-role=web', ...flags])),
+    )
+    const files = runs.map(({ output, errors }) => {
+      const [, file] = /^ {2}CertificateFile (.+)$/m.exec(output) ?? []
+      assert.ok(file, errors)
+      return file
+    })
+    assert.equal(new Set(files).size, blocks.length, files.join('\n'))
+  })
+
   test('keeps no token in the block, and refuses what ssh has no way to write', async () => {
     const { output } = await hosts.run(['ssh-config', '-role=web'], { VAULT_TOKEN: 'hvs.SECRET' })
     assert.match(output, /^Match originalhost /m)

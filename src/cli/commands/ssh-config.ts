@@ -61,15 +61,15 @@ export const sshConfig: Command = {
     const terms = (await readRole(session, mount, role))?.terms
     const chosen = chosenScope(session)
     const extensions = terms && wantedExtensions(SESSIONS_NEED, terms)
+    const key = namedKeyFiles(session)?.privatePath
     const folder = path.resolve(
-      input.text('folder') ?? defaultFolder(session, { mount, role }, chosen),
+      input.text('folder') ?? defaultFolder(session, { mount, role, key }, chosen),
     )
     // A certificate may be for one host alone, unless it is chosen what it is for, or known that it is for all.
     const isForEach = !chosen && terms?.isScoped !== false
     // ssh puts host and user in the place of %h and %r.
     const name = isForEach ? `${hostFolderName('%h')}/%r` : '%r'
     const pair = `${quoteForSsh(folder).slice(0, -1)}/${name}`
-    const key = namedKeyFiles(session)?.privatePath
     const patterns = input.args.map(assertPattern)
     const command = certCommand(session, { mount, role, folder, extensions, isForEach })
     const others = patterns.length > 0 ? ['IdentitiesOnly yes'] : otherKeys(session)
@@ -88,12 +88,20 @@ export const sshConfig: Command = {
   },
 }
 
+/** Blocks share a folder only when the certificates of one are as good for the other. */
 function defaultFolder(
-  { client, terminal }: Session,
-  { mount, role }: { readonly mount: string; readonly role: string },
+  { client, input, terminal }: Session,
+  { mount, role, key }: Pick<Place, 'mount' | 'role'> & { readonly key: string | undefined },
   chosen: JsonObject | undefined,
 ): string {
-  const parts = [client.base, mount, ...(chosen ? [JSON.stringify(chosen)] : [])]
+  const principals = input.text('valid-principals')
+  const parts = [
+    client.base,
+    mount,
+    ...(chosen ? [JSON.stringify(chosen)] : []),
+    ...(principals === undefined ? [] : [`principals ${principals}`]),
+    ...(key === undefined ? [] : [`key ${key}`]),
+  ]
   const place = createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 8)
   return path.join(terminal.home, '.ssh', 'postern', `${role}-${place}`)
 }
