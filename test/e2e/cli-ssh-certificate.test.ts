@@ -217,13 +217,27 @@ suite('a session with a certificate', () => {
     const bad = await login(words(hosts.sshd.port))
     assert.equal(bad.status, 255)
     assert.match(bad.errors, /Host key verification failed/)
+    // What the machine's own settings trust is nothing to a session for which a CA vouches.
+    const known = path.join(hosts.home, '.ssh', 'global')
+    const hostKey = readFileSync(path.join(hosts.sshd.folder, 'host_key.pub'), 'utf8')
+    writeFileSync(known, `[127.0.0.1]:${hosts.sshd.port} ${hostKey}`)
+    for (const trusted of [
+      `-oGlobalKnownHostsFile=${known}`,
+      `-oKnownHostsCommand=/bin/cat ${known}`,
+    ]) {
+      const other = await login([...words(hosts.sshd.port).slice(0, -1), trusted, 'true'])
+      assert.equal(other.status, 255, trusted)
+      assert.match(other.errors, /Host key verification failed/)
+    }
     // A CA that the user was told to refuse is refused here too.
     const ca = (await hosts.api('GET', 'hosts/public_key')).body
     writeFileSync(path.join(hosts.home, '.ssh', 'refused'), `@revoked * ${ca}`)
-    const files = [`-oUserKnownHostsFile=${hosts.home}/.ssh/refused`, 'true']
-    const revoked = await login([...words(sshd.port).slice(0, -1), ...files])
-    assert.equal(revoked.status, 255)
-    assert.match(revoked.errors, /REVOKED/i)
+    for (const option of ['UserKnownHostsFile', 'GlobalKnownHostsFile']) {
+      const files = [`-o${option}=${hosts.home}/.ssh/refused`, 'true']
+      const revoked = await login([...words(sshd.port).slice(0, -1), ...files])
+      assert.equal(revoked.status, 255, option)
+      assert.match(revoked.errors, /REVOKED/i)
+    }
   })
 
   test('protocols 5.7: names that a shell or ssh could take for something else run nothing', async () => {

@@ -23,7 +23,16 @@ export async function hostTrust(
   if (mount !== undefined) {
     const lines = [await authorityLine(session, mount), ...revokedLines(target.knownHostsFiles)]
     const file = folder().write('known_hosts', `${lines.join('\n')}\n`)
-    return ['-o', 'StrictHostKeyChecking=yes', '-o', `UserKnownHostsFile=${quoteForSsh(file)}`]
+    const settings = [
+      'StrictHostKeyChecking=yes',
+      `UserKnownHostsFile=${quoteForSsh(file)}`,
+      // The other places where ssh finds keys that it trusts.
+      'GlobalKnownHostsFile=/dev/null',
+      'VerifyHostKeyDNS=no',
+      // Versions before 8.5 do not know the word.
+      ...(target.hasKnownHostsCommand ? ['KnownHostsCommand=none'] : []),
+    ]
+    return settings.flatMap((one) => ['-o', one])
   }
   const strict = setting('strict-host-key-checking', 'SSH_STRICT_HOST_KEY_CHECKING')
   const file = setting('user-known-hosts-file', 'SSH_USER_KNOWN_HOSTS_FILE')
@@ -54,7 +63,7 @@ function revokedLines(files: readonly string[]): string[] {
     try {
       return readFileSync(file, 'utf8')
         .split('\n')
-        .filter((line) => /^@revoked\s/.test(line))
+        .filter((line) => /^\s*@revoked\s/.test(line))
     } catch {
       return []
     }

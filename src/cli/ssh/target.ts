@@ -18,7 +18,9 @@ export interface Target {
   readonly hasProxy: boolean
   /** Under which its host key is known, and which ssh shows in questions. */
   readonly shownHost: string
+  /** The user's and those of the machine. */
   readonly knownHostsFiles: readonly string[]
+  readonly hasKnownHostsCommand: boolean
   /** Path of the agent's socket; undefined when ssh uses none. */
   readonly agentSocket: string | undefined
   /** Extensions without which the session can't do what was asked (PROTOCOL.certkeys). */
@@ -42,7 +44,10 @@ export async function resolveTarget(session: Session, words: SshWords): Promise<
     port,
     hasProxy: given('proxyjump') || given('proxycommand'),
     shownHost: one('hostkeyalias') ?? host,
-    knownHostsFiles: (one('userknownhostsfile') ?? '').split(' ').map(withHome),
+    knownHostsFiles: ['userknownhostsfile', 'globalknownhostsfile'].flatMap((key) =>
+      (one(key) ?? '').split(' ').map(withHome),
+    ),
+    hasKnownHostsCommand: given('knownhostscommand'),
     agentSocket: agentSocketOf(session, one('identityagent')),
     needs: neededExtensions(words, settings),
   }
