@@ -14,6 +14,13 @@ export async function readPairs(
   words: readonly string[],
   readInput: ReadInput,
 ): Promise<JsonObject> {
+  const readers = words.filter((word) => word === '-' || /^(?!@)[^=]+=-$/.test(word))
+  if (readers.length > 1) {
+    throw usageFailure(
+      `standard input can be read once only: ${readers.join(' ')}`,
+      'the others are read from a file with @FILE',
+    )
+  }
   const data = new Map<string, JsonObject[string]>()
   for (const word of words) {
     if (word === '-' || word.startsWith('@')) {
