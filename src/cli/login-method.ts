@@ -65,7 +65,7 @@ export async function askSecret({ terminal }: Session, what: string): Promise<st
   const text = terminal.isInteractive
     ? await terminal.readHidden(`${what} (will be hidden): `)
     : await terminal.readInput()
-  const secret = text.replace(/\r?\n$/, '')
+  const secret = withoutLineEnd(text)
   if (secret === '') throw usageFailure(`no ${what.toLowerCase()} given`)
   return secret
 }
@@ -80,8 +80,10 @@ async function byPassword({ session, mount, pairs }: Credentials): Promise<Login
   return { path: `${mount}/login/${username}`, body: { ...others, password } }
 }
 
-async function byRole({ session, mount, pairs }: Credentials): Promise<LoginRequest> {
-  if (textAt(pairs, 'role_id') === undefined) throw usageFailure('no role named', 'say role_id=ID')
+async function byRole({ session, mount, pairs: given }: Credentials): Promise<LoginRequest> {
+  const roleId = textAt(given, 'role_id')
+  if (roleId === undefined) throw usageFailure('no role named', 'say role_id=ID')
+  const pairs = { ...given, role_id: withoutLineEnd(roleId) }
   // Roles that bind no secret id want none.
   const mustAsk = !Object.hasOwn(pairs, 'secret_id') && session.terminal.isInteractive
   if (!mustAsk && !Object.hasOwn(pairs, 'secret_id')) return { path: `${mount}/login`, body: pairs }
@@ -109,6 +111,11 @@ async function secretAt(
   key: string,
   what: string,
 ): Promise<string> {
-  // A file or an input that holds a secret ends with a line end that is not its own.
-  return textAt(pairs, key)?.replace(/\r?\n$/, '') ?? (await askSecret(session, what))
+  const given = textAt(pairs, key)
+  return given === undefined ? await askSecret(session, what) : withoutLineEnd(given)
+}
+
+/** A file or an input that holds a secret ends with a line end that is not its own. */
+function withoutLineEnd(text: string): string {
+  return text.replace(/\r?\n$/, '')
 }
