@@ -3,6 +3,7 @@ import { isObject } from '../../../client/json.ts'
 import { jsonOf, texts } from '../../../client/reply.ts'
 import type { Command } from '../../declaration/command.ts'
 import { goText } from '../../output/go-text.ts'
+import { printReply } from '../../output/output.ts'
 import { keep, logIn, methodFlags } from '../login.ts'
 import { mountPath, pathFlag } from '../mount/kind.ts'
 import { authList } from '../mount/mounts.ts'
@@ -18,7 +19,12 @@ export const auth: Command = {
   async run(session) {
     if (session.input.bool('methods')) return await authList.run(session)
     const { reply, token } = await logIn(session)
-    if (token !== undefined) await keep(session, token)
+    if (token === undefined) {
+      // Wrapped: the token is for whoever unwraps it.
+      printReply(session, reply)
+      return 0
+    }
+    await keep(session, token)
     const answer = jsonOf(reply)?.['auth']
     const given = isObject(answer) ? answer : {}
     session.terminal.write(
