@@ -1,4 +1,5 @@
 /** How a command fails: text for stderr, and the exit status of contract 8.1 (1 local or usage, 2 server). */
+import { printable } from './output/printable.ts'
 import type { Terminal } from './output/terminal.ts'
 
 export class Failure extends Error {
@@ -25,14 +26,14 @@ export function usageFailure(text: string, hint?: string): Failure {
 
 /** What stderr shows: the first line in red where there is colour. */
 export function failureText({ message, hint }: Failure, terminal: Terminal): string {
-  const hintLine = hint === undefined ? '' : `hint: ${hint}\n`
-  const [first = '', ...others] = message.split('\n')
+  const hintLine = hint === undefined ? '' : `hint: ${printable(hint)}\n`
+  const [first = '', ...others] = printable(message).split('\n')
   return [painted(terminal, 31, first), ...others].join('\n').concat('\n', hintLine)
 }
 
 /** What stderr shows of a warning: its first word in yellow where there is colour. */
 export function warningText(text: string, terminal: Terminal): string {
-  return `${painted(terminal, 33, 'warning:')} ${text}\n`
+  return `${painted(terminal, 33, 'warning:')} ${printable(text)}\n`
 }
 
 function painted(terminal: Terminal, color: number, text: string): string {

@@ -7,6 +7,7 @@ import path from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { startFakeServer } from '../client/fake-server.ts'
 import { apiOf } from '../support/api.ts'
+import { runPostern } from '../support/cli.ts'
 import { type RunningServer, startDevServer } from '../support/server.ts'
 import { onTerminal } from '../support/terminal.ts'
 
@@ -98,6 +99,29 @@ suite('the command line at a terminal', () => {
       encoding: 'utf8',
     })
     assert.equal(shown.output, `${piped}\n`)
+  })
+
+  test('text of others does not drive the terminal, and reaches programs as it is', async () => {
+    const evil = '\x1b]0;owned\x07\x9b31m\r\tend'
+    await using other = await startFakeServer(({ url }) =>
+      url.endsWith('/refused')
+        ? { status: 500, body: { errors: [evil] } }
+        : { body: { request_id: 'r', data: { a: evil }, warnings: [evil] } },
+    )
+    const at = { ...env, POSTERN_ADDR: other.address }
+    for (const words of [
+      ['read', 'x'],
+      ['read', '-field=a', 'x'],
+      ['read', '-format=json', 'x'],
+      ['read', 'refused'],
+    ]) {
+      const { output } = await onTerminal([...POSTERN, ...words], at)
+      assert.match(output, /\\u001b]0;owned/)
+      const obeyed = ['\x1b', '\x07', '\x9b'].filter((character) => output.includes(character))
+      assert.deepEqual(obeyed, [], output)
+    }
+    const piped = await runPostern(['read', '-field=a', 'x'], at)
+    assert.equal(piped.output, evil)
   })
 
   test('a reader that goes away early is no failure', () => {

@@ -1,6 +1,8 @@
 /** Where a command runs: environment, input and output; tests give their own. */
 import { writeSync } from 'node:fs'
 import { homedir } from 'node:os'
+import { isatty } from 'node:tty'
+import { printable } from './printable.ts'
 
 export interface Terminal {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -18,6 +20,8 @@ export interface Terminal {
   readHidden(prompt: string): Promise<string>
 }
 
+const writeOutput = writer(1, () => process.stdout)
+
 export const processTerminal: Terminal = {
   environment: process.env,
   home: homedir(),
@@ -32,7 +36,8 @@ export const processTerminal: Terminal = {
     const { NO_COLOR, TERM } = process.env
     return !NO_COLOR && TERM !== 'dumb' && process.stderr.isTTY === true
   },
-  write: writer(1, () => process.stdout),
+  // What programs read is passed on as it is.
+  write: (text) => writeOutput(isatty(1) ? printable(text) : text),
   writeError: writer(2, () => process.stderr),
   async readInput() {
     let text = ''
