@@ -1,7 +1,7 @@
 /** `postern ssh` with one-time passwords: the prompt answers itself (contract 8.3), or W2015's two lines are shown. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, beforeEach, suite, test } from 'node:test'
 import { type SshHosts, startSshHosts } from '../support/ssh-hosts.ts'
@@ -128,6 +128,17 @@ suite('a session with a one-time password', () => {
     assert.equal(status, 0, errors)
     assert.equal(output, `${hosts.user}\n`)
     assert.doesNotMatch(readFileSync(path.join(hosts.home, 'seen'), 'utf8'), OTP)
+  })
+
+  test('uses sshpass as well where the path of a socket would be too long', async () => {
+    const long = path.join(hosts.home, 'tmp', 'x'.repeat(100))
+    mkdirSync(long)
+    const { status, output, errors } = await hosts.run(hosts.words('id -un', ...flags), {
+      TMPDIR: long,
+    })
+    assert.equal(status, 0, errors)
+    assert.equal(output, `${hosts.user}\n`)
+    assert.deepEqual(hosts.leftovers(), [long])
   })
 
   test('W2015: without sshpass the two lines are shown, and the password is typed', async () => {

@@ -42,7 +42,8 @@ export async function openAskpass(
     void reply(connection, answer)
   })
   server.listen(socket)
-  await once(server, 'listening')
+  // A folder whose path is too long holds no socket.
+  if (!(await once(server, 'listening').catch(() => undefined))) return undefined
   resources.defer(() => void server.close())
   return { SSH_ASKPASS: script, SSH_ASKPASS_REQUIRE: 'force' }
 }
