@@ -106,6 +106,10 @@ function defaultFolder(
   return path.join(terminal.home, '.ssh', 'postern', `${role}-${place}`)
 }
 
+/** How the server is reached, besides its address and CA. */
+const CONNECTION_FLAGS = ['ca-path', 'client-cert', 'client-key', 'tls-server-name', 'namespace']
+const FILE_FLAGS = /-path$|^client-/
+
 const PASSED_FLAGS = [
   'valid-principals',
   'public-key-path',
@@ -129,23 +133,26 @@ function certCommand(session: Session, place: Place): string {
   const { mount, role, folder, extensions, isForEach } = place
   const { input, terminal } = session
   const program = findProgram(session, 'postern')
-  const flags = PASSED_FLAGS.flatMap((flag) => {
-    const value = input.text(flag)
-    return value === undefined
-      ? []
-      : [`-${flag}=${flag.endsWith('path') ? path.resolve(value) : value}`]
-  })
+  const given = (names: readonly string[]) =>
+    names.flatMap((flag) => {
+      const value = input.text(flag)
+      return value === undefined
+        ? []
+        : [`-${flag}=${FILE_FLAGS.test(flag) ? path.resolve(value) : value}`]
+    })
   const ca = input.text('ca-cert') ?? lookUpVariable(terminal.environment, 'CACERT')?.value
   const words = [
     ...(program === undefined ? selfCommand() : [program]),
     'ssh-cert',
     `-address=${session.client.base}`,
     ...(ca === undefined ? [] : [`-ca-cert=${path.resolve(ca)}`]),
+    ...given(CONNECTION_FLAGS),
+    ...(input.bool('tls-skip-verify') ? ['-tls-skip-verify'] : []),
     `-mount-point=${mount}`,
     `-role=${role}`,
     `-folder=${folder}`,
     ...(extensions === undefined ? [] : [`-extensions=${extensions.join(',')}`]),
-    ...flags,
+    ...given(PASSED_FLAGS),
   ]
   return [...words.map(quoteWord), "'%n'", "'%r'", ...(isForEach ? ["'%h'"] : [])].join(' ')
 }
