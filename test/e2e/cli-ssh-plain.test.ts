@@ -218,6 +218,15 @@ suite('plain ssh with the block of ssh-config', () => {
     assert.equal(new Set(files).size, blocks.length, files.join('\n'))
   })
 
+  test('a tilde that the shell left is the home everywhere in the block', async () => {
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', `${hosts.home}/tilde`])
+    const flags = ['-role=web', '-private-key-path=~/tilde', '-folder=~/kept']
+    const { output, errors } = await hosts.run(['ssh-config', ...flags])
+    assert.match(output, new RegExp(` IdentityFile "${hosts.home}/tilde"`), errors)
+    assert.match(output, new RegExp(` '-private-key-path=${hosts.home}/tilde'`))
+    assert.match(output, new RegExp(` '-folder=${hosts.home}/kept'`))
+  })
+
   test('keeps no token in the block, and refuses what ssh has no way to write', async () => {
     const { output } = await hosts.run(['ssh-config', '-role=web'], { VAULT_TOKEN: 'hvs.SECRET' })
     assert.match(output, /^Match originalhost /m)

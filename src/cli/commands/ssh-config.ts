@@ -10,7 +10,7 @@ import type { Session } from '../session.ts'
 import { findProgram } from '../ssh/creds.ts'
 import { sshFlags } from '../ssh/flags.ts'
 import { wantedExtensions } from '../ssh/key/certificate.ts'
-import { namedKeyFiles } from '../ssh/key/key-files.ts'
+import { namedKeyFiles, pathOf } from '../ssh/key/key-files.ts'
 import { quoteForSsh } from '../ssh/key/private-folder.ts'
 import { chooseRole, readRole } from '../ssh/role.ts'
 import { chosenScope, hostFolderName } from '../ssh/scope.ts'
@@ -62,7 +62,8 @@ export const sshConfig: Command = {
     const chosen = chosenScope(session)
     const extensions = terms && wantedExtensions(SESSIONS_NEED, terms)
     const key = namedKeyFiles(session)?.privatePath
-    const folder = path.resolve(
+    const folder = pathOf(
+      session,
       input.text('folder') ?? defaultFolder(session, { mount, role, key }, chosen),
     )
     // A certificate may be for one host alone, unless it is chosen what it is for, or known that it is for all.
@@ -138,7 +139,7 @@ function certCommand(session: Session, place: Place): string {
       const value = input.text(flag)
       return value === undefined
         ? []
-        : [`-${flag}=${FILE_FLAGS.test(flag) ? path.resolve(value) : value}`]
+        : [`-${flag}=${FILE_FLAGS.test(flag) ? pathOf(session, value) : value}`]
     })
   const ca = input.text('ca-cert') ?? lookUpVariable(terminal.environment, 'CACERT')?.value
   const words = [

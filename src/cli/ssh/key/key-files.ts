@@ -15,18 +15,24 @@ export interface KeyFiles {
   readonly publicKey: PublicKey
 }
 
+/** A path that a flag names: the shell leaves a tilde behind `=` to us. */
+export function pathOf({ terminal }: Session, named: string): string {
+  return path.resolve(named.replace(/^~(?=\/)/, () => terminal.home))
+}
+
 /** The pair that `-private-key-path` or `-public-key-path` names; undefined when neither is given. */
-export function namedKeyFiles({ input, terminal }: Session): KeyFiles | undefined {
-  const [privatePath, publicPath] = ['private-key-path', 'public-key-path'].map((flag) =>
-    input.text(flag)?.replace(/^~(?=\/)/, terminal.home),
-  )
+export function namedKeyFiles(session: Session): KeyFiles | undefined {
+  const [privatePath, publicPath] = ['private-key-path', 'public-key-path'].map((flag) => {
+    const named = session.input.text(flag)
+    return named === undefined ? undefined : pathOf(session, named)
+  })
   if (privatePath === undefined && publicPath === undefined) return undefined
   const privateHalf = privatePath ?? publicPath?.replace(/\.pub$/, '') ?? ''
   if (privateHalf === publicPath) {
     throw usageFailure('-public-key-path names no .pub file', 'add -private-key-path')
   }
   return {
-    privatePath: path.resolve(privateHalf),
+    privatePath: privateHalf,
     publicKey: readPublicKey(publicPath ?? `${privateHalf}.pub`),
   }
 }
