@@ -90,7 +90,9 @@ async function bestRole(session: Session, { mount, mode, address }: Wish): Promi
   if (!first) {
     throw usageFailure(
       `No -role specified, and none of ${mount}/ that this token may use fits`,
-      'name one with -role; -mount-point names another mount',
+      session.token === undefined
+        ? 'there is no token: postern login gets one'
+        : 'name one with -role; -mount-point names another mount; postern login, if the token has ended',
     )
   }
   const names = best.map(({ role }) => role)
