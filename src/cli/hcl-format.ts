@@ -16,7 +16,8 @@ const CLOSERS = new Set(['RBRACE', 'RBRACK'])
 export function formatHcl(text: string): string {
   parseHcl(text)
   if (/^\uFEFF?\s*\{/.test(text)) return text
-  const lines = linesOf(text)
+  // The scanner counts columns behind a byte order mark.
+  const lines = linesOf(text.replace(/^\uFEFF/, ''))
   const formatted: string[] = []
   let depth = 0
   for (const { tokens, text: line, isKept } of lines) {

@@ -58,6 +58,10 @@ test('a text in that layout stays as it is', () => {
   assert.equal(formatHcl(TIDY), TIDY)
 })
 
+test('a byte order mark is dropped, and moves nothing', () => {
+  assert.equal(formatHcl('\uFEFFname="dev"\n'), 'name = "dev"\n')
+})
+
 test('a text that is not valid is refused', () => {
   assert.throws(() => formatHcl('path "x" {'), HclError)
 })
