@@ -151,7 +151,7 @@ function makeClient(
     namespace: input.text('namespace') ?? environment.namespace,
     timeoutMilliseconds: environment.timeoutMilliseconds,
     maxRetries: environment.maxRetries,
-    followsRedirects: environment.followsRedirects && input.bool('disable-redirects') !== true,
+    followsRedirects: !(input.bool('disable-redirects') ?? !environment.followsRedirects),
     proxy: environment.proxy,
     userAgent: `postern/${version}`,
     tls,

@@ -83,6 +83,20 @@ suite('the command line', () => {
     assert.deepEqual(tokens, ['s.file', 's.vault', 's.own'])
   })
 
+  test('follows redirects as the flag says, and as the environment where it says nothing', async () => {
+    await using server = await startFakeServer(({ url }) =>
+      url === '/v1/x'
+        ? { status: 307, headers: { Location: '/v1/y' } }
+        : { body: { data: { key: 'otp' } } },
+    )
+    const address = `-address=${server.address}`
+    const off = { VAULT_DISABLE_REDIRECTS: 'true' }
+    assert.equal((await run(['read', address, 'x'])).status, 0)
+    assert.equal((await run(['read', address, '-disable-redirects', 'x'])).status, 2)
+    assert.equal((await run(['read', address, 'x'], off)).status, 2)
+    assert.equal((await run(['read', address, '-disable-redirects=false', 'x'], off)).status, 0)
+  })
+
   test('refuses a token that no header can carry, without showing it', async () => {
     const { status, errors } = await run(['read', 'x'], { VAULT_TOKEN: 's.bad token' })
     assert.equal(status, 1)
