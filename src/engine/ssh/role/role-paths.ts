@@ -2,7 +2,7 @@
 import { asErrorList, badRequest, PosternError } from '../../../errors.ts'
 import type { Call, Outcome } from '../../../mount/call.ts'
 import type { FieldValues } from '../../../mount/field.ts'
-import { declarePath, type Path } from '../../../mount/path.ts'
+import { declarePath, namePatterns, type Path } from '../../../mount/path.ts'
 import { encodeRecord } from '../../../storage/view.ts'
 import { caRoleOf } from '../ca/role.ts'
 import { type IsCompat2015, type Log, widening } from '../compat.ts'
@@ -86,7 +86,9 @@ async function checkKey(call: Call, { key }: DynamicRoleRecord): Promise<void> {
   if (!(await call.allowsSudo('update', KEYS + key))) {
     throw new PosternError('permission_denied', asErrorList('permission denied'))
   }
-  if (!(await findKey(call.config, key))) throw badRequest(`invalid 'key': '${key}'`)
+  // What is no name can be no key's, and the store refuses some of it.
+  const isThere = namePatterns.issuer.test(key) && (await findKey(call.config, key))
+  if (!isThere) throw badRequest(`invalid 'key': '${key}'`)
 }
 
 export function rolePath({ isCompat2015, allowInstallScripts, log }: RoleRules): Path {

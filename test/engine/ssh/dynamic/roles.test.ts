@@ -23,6 +23,7 @@ describe('a dynamic role that is refused', () => {
   const cases: readonly [string, Record<string, unknown>, string][] = [
     ['no key', { key: '' }, 'missing key name'],
     ['a key that is not there', { key: 'k' }, "invalid 'key': 'k'"],
+    ['a key that no path could name', { key: 'k\0' }, "invalid 'key': 'k\0'"],
     ['no admin user', { admin_user: '' }, 'missing admin username'],
     ['no default user', { default_user: '' }, 'missing default user'],
     ['RSA of 1024 bits', { key_bits: 1024 }, 'invalid key_bits field: 2048 to 4096'],
