@@ -9,6 +9,10 @@ const MAX_LENGTH = 8192
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
 const OPTION = /([a-z0-9-]+)(?:="((?:\\"|[^"\\]|\\(?!"))*)")?/iy
 
+/** What sshd reads as a time, which has to be later than 1970. Days are counted on into the next month. */
+const TIME =
+  /^(?!0|1[0-8]|19[0-6]|1970)\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(([01]\d|2[0-3])[0-5]\d([0-5]\d|60)?)?(Z|UTC)?$/i
+
 const flags = new Set([
   'restrict',
   ...[
@@ -26,7 +30,7 @@ const flags = new Set([
 const values = new Map<string, (value: string) => boolean>([
   ['command', () => true],
   ['environment', (value) => /^[A-Za-z0-9_]+=/.test(value)],
-  ['expiry-time', (value) => /^[0-9]{8}([0-9]{4}([0-9]{2})?)?(Z|UTC)?$/i.test(value)],
+  ['expiry-time', (value) => TIME.test(value)],
   ['from', (value) => value !== ''],
   ['permitlisten', (value) => isPort(value) || isHostAndPort(value)],
   ['permitopen', isHostAndPort],

@@ -32,6 +32,12 @@ test('protocols 4.3: options that sshd knows are accepted, in any case and order
   assert.deepEqual(parseKeyOptions(''), [])
 })
 
+test('protocols 4.3: times that sshd takes', () => {
+  for (const time of ['20300231', '20301231UTC', '203012312359z', '20301231235960', '19710101']) {
+    assert.equal(refusal(`expiry-time="${time}"`), 'accepted', time)
+  }
+})
+
 test('protocols 4.3: a backslash hides a quote, and nothing else', () => {
   assert.deepEqual(parseKeyOptions('command="a\\b\\\\c"')[0]?.value, 'a\\b\\\\c')
   assert.match(refusal('command="a\\"'), /parted/)
@@ -64,6 +70,11 @@ for (const [what, specs, message] of [
   ['two commands', 'command="a",command="b"', /command is there twice/],
   ['two from', 'from="a",FROM="b"', /from is there twice/],
   ['a time that is none', 'expiry-time="tomorrow"', /does not take/],
+  ['a month that is none', 'expiry-time="20301301"', /does not take/],
+  ['a day that is none', 'expiry-time="20300100Z"', /does not take/],
+  ['an hour that is none', 'expiry-time="203001012400"', /does not take/],
+  ['a second that is none', 'expiry-time="20300101235999"', /does not take/],
+  ['a year before all times', 'expiry-time="19691231Z"', /does not take/],
   ['a variable without a name', 'environment="=a"', /does not take/],
   ['a port that is none', 'permitopen="a:65536"', /does not take/],
   ['no port', 'permitopen="80"', /does not take/],
