@@ -7,7 +7,6 @@ import { badRequest, PosternError, refused } from '../../../errors.ts'
 import type { Call, Outcome, PendingLease } from '../../../mount/call.ts'
 import { encodeAuthorizedKey } from '../../../ssh/key/authorized-keys.ts'
 import { hexFingerprint } from '../../../ssh/key/fingerprint.ts'
-import { knownHostName } from '../../../ssh/key/known-hosts.ts'
 import { encodePrivateKey, generateKeyPair } from '../../../ssh/key/private-key.ts'
 import type { Log } from '../compat.ts'
 import type { Grantee } from '../creds.ts'
@@ -17,7 +16,7 @@ import { failureOf, installProgram, wasCut } from './host/host-program.ts'
 import { isLoginName } from './host/login-name.ts'
 import { noteUse } from './key-use.ts'
 import { findKey } from './keys.ts'
-import { hostKeyLines, type KeyLease, leasedKey, type Reached, reach } from './lease.ts'
+import { hostKeyLines, type KeyLease, leasedKey, pinWarning, type Reached, reach } from './lease.ts'
 import { checkOutgoing } from './outgoing.ts'
 import type { RemoteHosts, RemoteResult } from './remote.ts'
 import type { DynamicRole } from './role.ts'
@@ -46,8 +45,8 @@ export function issueKey(options: KeyIssueOptions): IssueKey {
     }
     const pair = await generateKeyPair(role.keyAlgorithm, role.keyBits)
     const data = leaseOf(role, grantee, encodeAuthorizedKey(pair.publicKey.blob))
-    const { config, store } = call
-    const reached = await reach({ config, store, clock }, data).catch(rethrow)
+    const { mount, config, store } = call
+    const reached = await reach({ mount, config, store, clock, log }, data).catch(rethrow)
     const { ttlSeconds, maxTtlSeconds } = life
     const lease = await call.beginLease(
       { ttlSeconds, maxTtlSeconds, renewable: true, data },
@@ -65,7 +64,6 @@ export function issueKey(options: KeyIssueOptions): IssueKey {
     })
     const { pinned } = reached.identity
     const warnings = [...life.warnings, ...(pinned === undefined ? [] : [pinWarning(data, pinned)])]
-    if (pinned !== undefined) log.warn({ mount: call.mount.path }, pinWarning(data, pinned))
     return {
       data: {
         ip: address.text,
@@ -150,8 +148,4 @@ function rethrow(error: unknown): never {
 
 function failed(reason: string): PosternError {
   return refused(`failed to add public key to authorized_keys file in target: ${reason}`)
-}
-
-function pinWarning({ address, port }: KeyLease, fingerprint: string): string {
-  return `the host key of ${knownHostName(address, port)} was not known and is pinned now: ${fingerprint}. Compare it with the host's own.`
 }

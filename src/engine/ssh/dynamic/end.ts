@@ -2,6 +2,7 @@
 import type { Clock } from '../../../clock.ts'
 import { asErrorList, PosternError, refused } from '../../../errors.ts'
 import type { ExternalEffects, LeasedData } from '../../../mount/path.ts'
+import type { Log } from '../compat.ts'
 import { failureOf, installProgram, uninstallProgram } from './host/host-program.ts'
 import { type KeyLease, leasedKey, reach } from './lease.ts'
 import type { RemoteHosts } from './remote.ts'
@@ -9,6 +10,7 @@ import type { RemoteHosts } from './remote.ts'
 interface EndOptions {
   readonly remote: RemoteHosts
   readonly clock: Clock
+  readonly log: Log
 }
 
 const dataOf = (lease: LeasedData): KeyLease => lease.data as KeyLease
@@ -26,11 +28,11 @@ function programOf(lease: LeasedData): string {
   return JSON.stringify([hostOf(lease), username, mayBeRoot, authorizedKeys, own])
 }
 
-export function externalKeys({ remote, clock }: EndOptions): ExternalEffects {
+export function externalKeys({ remote, clock, log }: EndOptions): ExternalEffects {
   /** Throws, for all of the leases, when the host did not confirm. */
   async function uninstall(leases: readonly LeasedData[], first: LeasedData): Promise<void> {
     const data = dataOf(first)
-    const { host } = await reach({ ...first, clock }, data)
+    const { host } = await reach({ ...first, clock, log }, data)
     const keys = leases.map((lease) => leasedKey(dataOf(lease), lease))
     const failure = failureOf(await remote.run(host, uninstallProgram(data, keys)))
     if (failure !== undefined) throw new Error(failure)
@@ -62,7 +64,7 @@ export function externalKeys({ remote, clock }: EndOptions): ExternalEffects {
     renew: async (lease, expiresAt) => {
       const data = dataOf(lease)
       if (!data.renewRewritesExpiry) return undefined
-      const { host } = await reach({ ...lease, clock }, data)
+      const { host } = await reach({ ...lease, clock, log }, data)
       const key = leasedKey(data, { ...lease, expiresAt })
       const failure = failureOf(await remote.run(host, installProgram(data, [key])))
       if (failure !== undefined) {

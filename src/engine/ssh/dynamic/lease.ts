@@ -4,10 +4,16 @@
  */
 import type { Clock } from '../../../clock.ts'
 import { PosternError } from '../../../errors.ts'
-import type { ConfigView } from '../../../mount/call.ts'
+import type { ConfigView, MountPoint } from '../../../mount/call.ts'
 import { encodeAuthorizedKey } from '../../../ssh/key/authorized-keys.ts'
-import { type KnownHost, knownKeysOf, parseKnownHosts } from '../../../ssh/key/known-hosts.ts'
+import {
+  type KnownHost,
+  knownHostName,
+  knownKeysOf,
+  parseKnownHosts,
+} from '../../../ssh/key/known-hosts.ts'
 import type { StoreView } from '../../../storage/view.ts'
+import type { Log } from '../compat.ts'
 import { findRole } from '../role/role.ts'
 import type { LeasedKey } from './host/authorized-line.ts'
 import { type HostIdentity, type HostKeyPolicy, hostIdentity } from './host-identity.ts'
@@ -62,9 +68,11 @@ export function leasedKey(
 }
 
 interface Surroundings {
+  readonly mount: Pick<MountPoint, 'path'>
   readonly config: ConfigView
   readonly store: StoreView
   readonly clock: Clock
+  readonly log: Log
 }
 
 export interface Reached {
@@ -74,7 +82,7 @@ export interface Reached {
 
 /** How the lease's host is reached now. Throws when the admin key is gone, or a host key has to be known and is not. */
 export async function reach(
-  { config, store, clock }: Surroundings,
+  { mount, config, store, clock, log }: Surroundings,
   lease: KeyLease,
 ): Promise<Reached> {
   const key = await findKey(config, lease.key)
@@ -89,9 +97,20 @@ export async function reach(
     privateKey: key.privateKey,
     keyId: key.fingerprint,
     hostKeyAlgorithms: identity.hostKeyAlgorithms,
-    checkHostKey: (blob) => identity.checkHostKey(blob),
+    checkHostKey: async (blob) => {
+      const { pinned: before } = identity
+      await identity.checkHostKey(blob)
+      const { pinned } = identity
+      // Said at once: what comes after may fail, and the next contact is not the first any more.
+      if (pinned !== before) log.warn({ mount: mount.path }, pinWarning(lease, pinned))
+    },
   }
   return { host, identity }
+}
+
+/** For whoever can compare the fingerprint of a host key that was pinned. */
+export function pinWarning({ address, port }: KeyLease, fingerprint = ''): string {
+  return `the host key of ${knownHostName(address, port)} was not known and is pinned now: ${fingerprint}. Compare it with the host's own.`
 }
 
 /** The role's host_keys as they are now, where it still says something of the host: hosts get new keys. */

@@ -106,6 +106,19 @@ describe('creds of a dynamic role', () => {
     assert.deepEqual((await ssh.list('host-pins')).data['keys'], ['10.1.2.3/22'])
   })
 
+  test('a first contact that comes to nothing, or is for an end, is in the log too', async () => {
+    const { host, ssh, logged } = await world()
+    host.failure = { at: 'login', reason: 'no answer' }
+    assert.equal((await creds(ssh)).status, 500)
+    assert.equal(logged.length, 1)
+    assert.ok(logged[0]?.message.includes(fingerprint(HOST_KEY)))
+    host.failure = undefined
+    const leased = await ssh.leased(activated(await creds(ssh)))
+    assertDone(await ssh.delete('host-pins/10.1.2.3'))
+    assert.deepEqual(await ssh.external.end([leased]), [undefined])
+    assert.equal(logged.length, 2)
+  })
+
   test('what fails before the host has done anything leaves no lease', async () => {
     const { host, ssh } = await world()
     host.failure = { at: 'login', reason: 'no answer' }
