@@ -256,6 +256,23 @@ test('a user who is not on the host gets no key, and has none to remove', async 
   assert.match((await uninstall([leased(1)], { change }, nobody)) ?? '', /does not exist/)
 })
 
+test('a key in the file of the system goes also when its user has gone', async () => {
+  const name = `pt-sg${process.pid}`
+  const file = path.join(path.dirname(SYSTEM_KEYS), name)
+  const gone: KeyPlace = { ...place, username: name, authorizedKeys: 'system' }
+  execFileSync('useradd', ['--home-dir', '/', name], { stdio: 'pipe' })
+  stack.defer(() => rmSync(file, { force: true }))
+  assert.equal(await install([leased(1), leased(2)], {}, gone), undefined)
+  execFileSync('userdel', ['--force', name], { stdio: 'pipe' })
+  assert.equal(await uninstall([leased(1)], {}, gone), undefined)
+  assert.match(readFileSync(file, 'utf8'), /^expiry-time=.*web\/2,made=file\n$/)
+  assert.equal(await uninstall([leased(2)], {}, gone), undefined)
+  assert.equal(existsSync(file), false)
+  for (const lock of readdirSync(LOCKS)) {
+    if (lock !== `${uid}`) rmSync(path.join(LOCKS, lock))
+  }
+})
+
 test('protocols 4.2: the entry has to have the name that was asked for', async () => {
   for (const name of [ALICE.toUpperCase(), 'root', `${ALICE}x`]) {
     const change: Change = ['getent passwd "$user"', `echo "${name}:x:${uid}:0::${home}:/bin/sh"`]

@@ -59,24 +59,27 @@ fi
 said=$(printf '%s\\n' "$said" | awk -F: -v user="$user" '$1 "" == user "" { print; exit }')
 if [ -z "$said" ]; then
   # Only the files of the host itself are always there to say that a user is gone.
-  if [ "$verb" = uninstall ] && ! awk '
+  if [ "$verb" = install ] || awk '
     /^passwd:/ { for (i = 2; i <= NF; i++) if ($i !~ /^(files|compat|systemd|altfiles|db)$/) is_remote = 1 }
     END { exit !is_remote }' /etc/nsswitch.conf 2>/dev/null; then
-    exit 0
+    fail "user $user does not exist on the host"
   fi
-  fail "user $user does not exist on the host"
+  # The file of the system has outlived the user: whoever gets the name next would have its keys.
+  [ "$place" = system ] || exit 0
+  uid=$user
+else
+  set -f
+  IFS=:
+  set -- $said
+  unset IFS
+  set +f
+  uid=\${3-} home=\${6-}
+  case $uid in
+    '' | *[!0-9]* | ???????????*) fail "user $user has no number on the host" ;;
+  esac
+  [ "$uid" -ne 4294967295 ] || fail "user $user has no number on the host"
+  [ "$uid" -ne 0 ] || [ -n "$may_be_root" ] || fail "user $user is root on the host: a role has to name root itself"
 fi
-set -f
-IFS=:
-set -- $said
-unset IFS
-set +f
-uid=\${3-} home=\${6-}
-case $uid in
-  '' | *[!0-9]* | ???????????*) fail "user $user has no number on the host" ;;
-esac
-[ "$uid" -ne 4294967295 ] || fail "user $user has no number on the host"
-[ "$uid" -ne 0 ] || [ -n "$may_be_root" ] || fail "user $user is root on the host: a role has to name root itself"
 if [ "$place" = system ]; then
   file=/etc/ssh/postern/keys/$user
 else
