@@ -161,10 +161,14 @@ async function policiesOf(
   return { names: sorted, warnings }
 }
 
-/** Seconds of a duration as Go writes it; its own text in the error, without the name of the field. */
+/**
+ * Seconds of a duration as Go writes it; its own text in the error, without the name of the field. A part of a second is a
+ * whole one: 0 would stand for no limit.
+ */
 function secondsOf(text: string): number {
   try {
-    return Math.trunc(parseDuration(text))
+    const seconds = parseDuration(text)
+    return seconds > 0 ? Math.max(1, Math.trunc(seconds)) : Math.trunc(seconds)
   } catch (error) {
     throw badRequest((error as Error).message)
   }

@@ -248,6 +248,8 @@ describe('lives (contract 3.4)', () => {
       'TTL of "2h" exceeded the effective max_ttl of "1h"; TTL value is capped accordingly',
     ],
     ['no ttl under an explicit maximum', { explicit_max_ttl: '1h' }, hours(1), undefined],
+    ['a part of a second is no wish for the default', { ttl: '400ms' }, 1, undefined],
+    ['nor for no maximum', { explicit_max_ttl: '400ms' }, 1, undefined],
     ['a period is the life', { period: '5m' }, 300, undefined],
     ['a period may pass the maximum', { period: '9999h' }, hours(9999), undefined],
     [
