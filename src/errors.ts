@@ -35,6 +35,8 @@ interface PosternErrorOptions {
   readonly cause?: unknown
   /** Only where a client is told another status than the code's own. */
   readonly status?: number
+  /** What was begun on another machine may still be under way there. */
+  readonly mayGoOn?: boolean
 }
 
 /** An error with a stable code, a status and texts that may be shown to the caller: no secret in any. */
@@ -43,6 +45,7 @@ export class PosternError extends Error {
   readonly code: ErrorCode
   readonly status: number
   readonly messages: readonly string[]
+  readonly mayGoOn: boolean
 
   constructor(code: ErrorCode, message?: string, options: PosternErrorOptions = {}) {
     const text = message ?? errorCodes[code].text
@@ -50,6 +53,7 @@ export class PosternError extends Error {
     this.code = code
     this.status = options.status ?? errorCodes[code].status
     this.messages = options.messages ?? [text]
+    this.mayGoOn = options.mayGoOn ?? false
   }
 }
 

@@ -211,6 +211,12 @@ test('a lock that is held is waited for, but no longer than the limit; one that 
   assert.deepEqual([left(), readdirSync(LOCKS)], [[], [`${uid}`]])
 })
 
+test('protocols 1.6: a program that sudo held back for longer does nothing: the lease may be ended by then', async () => {
+  const change: Change = ['"$(date +%s)" "$root"', '"$(($(date +%s) - 21))" "$root"']
+  assert.match((await install([leased(1)], { change })) ?? '', /takes longer than 20 s/)
+  assert.deepEqual(left(), [])
+})
+
 test('protocols 4.1: a folder for locks that somebody else made before is put away', async () => {
   for (const make of ['mkdir -m 777', `ln -s ${folder}`]) {
     rmSync(LOCKS, { recursive: true, force: true })

@@ -1,4 +1,5 @@
 /** Renewing a lease that stands for something outside the store: claimed first, so that it is not ended meanwhile (protocols 1.6). */
+import { PosternError } from '../../errors.ts'
 import type { Store } from '../../storage/store.ts'
 import { leasePeriodMs, type StoredLease } from '../lease.ts'
 import { changeLease, isClaimed, movedTo, newClaim, storeAgain } from './claim.ts'
@@ -9,7 +10,11 @@ interface Renewal {
   readonly now: number
 }
 
-/** False when the lease is not active, is at its end, or somebody works at it. Rejects when the engine refuses. */
+/**
+ * False when the lease is not active, is at its end, or somebody works at it. Rejects when the engine refuses. Where the
+ * engine can't tell whether its work goes on, the claim holds until it lapses: an end before that could be overtaken by the
+ * renewal.
+ */
 export async function renewOutside(
   engineOf: EngineOf,
   store: Store,
@@ -30,7 +35,8 @@ export async function renewOutside(
     const engine = await engineOf(lease.mountUuid)
     renewed = await engine?.renew?.(lease, expiresAt)
   } catch (error) {
-    await giveBack(store, id, claim.id, now)
+    const mayGoOn = error instanceof PosternError && error.mayGoOn
+    if (!mayGoOn) await giveBack(store, id, claim.id, now)
     throw error
   }
   const isRenewed = await changeLease(store, id, (read, external) => {

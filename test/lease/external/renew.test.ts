@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { PosternError } from '../../../src/errors.ts'
+import { CLAIM_MS } from '../../../src/lease/external/claim.ts'
 import { LeaseEnder } from '../../../src/lease/external/ender.ts'
 import type { LeaseEngine } from '../../../src/lease/external/engine.ts'
 import { renewOutside } from '../../../src/lease/external/renew.ts'
@@ -85,6 +87,21 @@ describe('renewing outside the store', () => {
     const { version: _after, ...after } = (await readLease(store, 'a')) ?? {}
     const { version: _before, ...expected } = before ?? {}
     assert.deepEqual(after, expected)
+  })
+
+  test('that may still be under way on the host keeps an end waiting', async () => {
+    const { store, clock, lines, hooks, ender, put, renew, endDue } = await start()
+    await put('a')
+    const text = 'the connection was cut'
+    hooks.beforeRenew = () => Promise.reject(new PosternError('refused', text, { mayGoOn: true }))
+    await assert.rejects(renew('a'), /cut/)
+    await ender.retire(['a'])
+    await endDue('a')
+    assert.deepEqual([...lines], ['a'], 'the host is left alone')
+    clock.time += CLAIM_MS
+    await endDue('a')
+    assert.deepEqual([...lines], [])
+    assert.deepEqual(await keysIn(store, ''), [])
   })
 
   const claim = (until: number) => ({ id: 'x', owner: 'y', until })

@@ -3,9 +3,9 @@ import type { Clock } from '../../../clock.ts'
 import { asErrorList, PosternError, refused } from '../../../errors.ts'
 import type { ExternalEffects, LeasedData } from '../../../mount/path.ts'
 import type { Log } from '../compat.ts'
-import { failureOf, installProgram, uninstallProgram } from './host/host-program.ts'
+import { failureOf, installProgram, uninstallProgram, wasCut } from './host/host-program.ts'
 import { type KeyLease, leasedKey, reach } from './lease.ts'
-import type { RemoteHosts } from './remote.ts'
+import type { RemoteHosts, RemoteResult } from './remote.ts'
 
 interface EndOptions {
   readonly remote: RemoteHosts
@@ -66,11 +66,29 @@ export function externalKeys({ remote, clock, log }: EndOptions): ExternalEffect
       if (!data.renewRewritesExpiry) return undefined
       const { host } = await reach({ ...lease, clock, log }, data)
       const key = leasedKey(data, { ...lease, expiresAt })
-      const failure = failureOf(await remote.run(host, installProgram(data, [key])))
-      if (failure !== undefined) {
-        throw refused(`failed to renew public key in authorized_keys file in target: ${failure}`)
+      let isSent = false
+      const beforeSend = () => {
+        isSent = true
       }
-      return undefined
+      let result: RemoteResult
+      try {
+        result = await remote.run({ ...host, beforeSend }, installProgram(data, [key]))
+      } catch (error) {
+        throw isSent ? unfinished(error) : error
+      }
+      const failure = failureOf(result)
+      if (failure === undefined) return undefined
+      const reason = refused(
+        `failed to renew public key in authorized_keys file in target: ${failure}`,
+      )
+      throw wasCut(result) ? unfinished(reason) : reason
     },
   }
+}
+
+/** The program was sent, and nobody has heard how it ended. */
+function unfinished(error: unknown): unknown {
+  if (!(error instanceof PosternError)) return error
+  const { code, message, messages, cause, status } = error
+  return new PosternError(code, message, { messages, cause, status, mayGoOn: true })
 }

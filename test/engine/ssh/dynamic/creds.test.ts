@@ -314,6 +314,19 @@ describe('the end of leases', () => {
     await ssh.external.renew?.(lease!, lease!.expiresAt + 600_000)
     assert.ok(host.runs[1]?.program.includes('expiry-time="20261122121959Z"'))
     host.result = { status: 1, stderr: 'no space' }
-    await assert.rejects(async () => ssh.external.renew?.(lease!, lease!.expiresAt), /no space/)
+    const refusal = { message: /no space/, mayGoOn: false }
+    await assert.rejects(async () => ssh.external.renew?.(lease!, lease!.expiresAt), refusal)
+  })
+
+  test('renewing tells when the host may still be at it', async () => {
+    const { host, ssh } = await world()
+    const [lease] = await many(ssh, 1)
+    const renewed = async () => ssh.external.renew?.(lease!, lease!.expiresAt)
+    host.result = { status: 124 }
+    await assert.rejects(renewed, { message: /status 124/, mayGoOn: true })
+    host.failure = { at: 'login', reason: 'no route' }
+    await assert.rejects(renewed, { message: /no route/, mayGoOn: false })
+    host.failure = { at: 'cut', reason: 'the connection was cut' }
+    await assert.rejects(renewed, { message: /was cut/, mayGoOn: true })
   })
 })
