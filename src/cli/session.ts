@@ -24,6 +24,8 @@ const FORMATS = new Map<string, Format>([
   ['raw', 'raw'],
 ])
 
+const DEFAULT_WRAP_TTL = '300'
+
 export class Session {
   readonly terminal: Terminal
   readonly input: Input
@@ -65,10 +67,15 @@ export class Session {
     options: RequestOptions = {},
   ): Promise<Reply> {
     try {
-      return await this.client.send(method, path, { wrapTtl: this.#wrapTtl, ...options })
+      return await this.client.send(method, path, { wrapTtl: this.#wrapTtlOf(path), ...options })
     } catch (error) {
       throw requestFailure(doing, error, this.client.base)
     }
+  }
+
+  /** Data of one's own is wrapped for five minutes where nobody says for how long, as other clients do it. */
+  #wrapTtlOf(path: string): string | undefined {
+    return this.#wrapTtl ?? (path === 'sys/wrapping/wrap' ? DEFAULT_WRAP_TTL : undefined)
   }
 
   /** The same, but undefined for a 404 that holds nothing to show. */
