@@ -2,6 +2,7 @@
 import { isObject, type JsonObject } from '../../client/json.ts'
 import { jsonOf } from '../../client/reply.ts'
 import type { Command } from '../declaration/command.ts'
+import { textFlag } from '../declaration/flag.ts'
 import { splitPair } from '../declaration/pairs.ts'
 import { Failure } from '../failure.ts'
 import { goText, tableText } from '../output/go-text.ts'
@@ -12,13 +13,8 @@ import type { Session } from '../session.ts'
 export const auditEnable: Command = {
   args: [{ name: 'type' }, { name: 'key=value', isOptional: true, isRest: true }],
   flags: [
-    {
-      name: 'path',
-      kind: 'text',
-      value: 'path',
-      help: 'Name of the device; the type when absent.',
-    },
-    { name: 'description', kind: 'text', value: 'text', help: 'For people.' },
+    textFlag('path', 'path', 'Name of the device; the type when absent.'),
+    textFlag('description', 'text', 'For people.'),
     { name: 'local', kind: 'bool', help: 'Accepted for compatibility.' },
   ],
   description: 'From then on each request is refused that no device has written down.',

@@ -4,6 +4,7 @@ import type { JsonObject } from '../../client/json.ts'
 import { texts } from '../../client/reply.ts'
 import type { Command, Flag } from '../declaration/command.ts'
 import { fieldFlag } from '../declaration/common-flags.ts'
+import { textFlag } from '../declaration/flag.ts'
 import { Failure, usageFailure } from '../failure.ts'
 import { goText } from '../output/go-text.ts'
 import { printReply, printStructured, warn } from '../output/output.ts'
@@ -13,38 +14,25 @@ import { mountFlag, mountOf } from './host/host-path.ts'
 import { searchRecords, timeOf } from './search.ts'
 
 const LIMIT = 100
-const keyFlag: Flag = {
-  name: 'public-key-path',
-  kind: 'text',
-  value: 'file',
-  help: 'A public key, as in id_ed25519.pub.',
-}
-const hostFlag: Flag = {
-  name: 'host',
-  kind: 'text',
-  value: 'host',
-  help: 'For this host alone; by id, name or address.',
-}
-
-const text = (name: string, value: string, help: string): Flag => ({
-  name,
-  kind: 'text',
-  value,
-  help,
-})
+const keyFlag: Flag = textFlag('public-key-path', 'file', 'A public key, as in id_ed25519.pub.')
+const hostFlag: Flag = textFlag('host', 'host', 'For this host alone; by id, name or address.')
 
 /** Flags that are fields of the path, with the same words. */
 const searches: readonly Flag[] = [
-  text('display-name', 'name', 'Asked for by the holder of a token of this name.'),
+  textFlag('display-name', 'name', 'Asked for by the holder of a token of this name.'),
   hostFlag,
-  text('principal', 'name', 'With this principal.'),
-  text('fingerprint', 'SHA256:…', 'Of the key with this fingerprint.'),
-  text('accessor', 'accessor', 'Signed for the token of this accessor.'),
-  text('role', 'name', 'Of this role.'),
-  text('issuer', 'ref', 'Signed by this issuer; id or name.'),
-  text('since', 'time', 'Signed since then: a time as 2026-11-22T12:00:00Z, or how long ago, 24h.'),
-  text('until', 'time', 'Signed before that.'),
-  text('after', 'serial', 'After this serial number: where a list ended.'),
+  textFlag('principal', 'name', 'With this principal.'),
+  textFlag('fingerprint', 'SHA256:…', 'Of the key with this fingerprint.'),
+  textFlag('accessor', 'accessor', 'Signed for the token of this accessor.'),
+  textFlag('role', 'name', 'Of this role.'),
+  textFlag('issuer', 'ref', 'Signed by this issuer; id or name.'),
+  textFlag(
+    'since',
+    'time',
+    'Signed since then: a time as 2026-11-22T12:00:00Z, or how long ago, 24h.',
+  ),
+  textFlag('until', 'time', 'Signed before that.'),
+  textFlag('after', 'serial', 'After this serial number: where a list ended.'),
 ]
 
 export const certList: Command = {
@@ -52,7 +40,7 @@ export const certList: Command = {
   flags: [
     ...searches,
     keyFlag,
-    text('limit', 'count', `So many at most; ${LIMIT} when absent.`),
+    textFlag('limit', 'count', `So many at most; ${LIMIT} when absent.`),
     mountFlag,
   ],
   description: 'In the order of signing. Certificates of roles with no_store are in no list.',
@@ -121,11 +109,11 @@ export const certRevoke: Command = {
   args: [{ name: 'serial', isOptional: true }],
   flags: [
     keyFlag,
-    text('accessor', 'accessor', 'All that the token and those below it were given.'),
+    textFlag('accessor', 'accessor', 'All that the token and those below it were given.'),
     { name: 'token', kind: 'bool', help: 'The same for the token on standard input.' },
     hostFlag,
-    text('issuer', 'ref', 'With SERIAL, where there is no record: who signed; id or name.'),
-    text('ttl', 'duration', 'With -issuer: how long it is valid still; for good when absent.'),
+    textFlag('issuer', 'ref', 'With SERIAL, where there is no record: who signed; id or name.'),
+    textFlag('ttl', 'duration', 'With -issuer: how long it is valid still; for good when absent.'),
     fieldFlag,
     mountFlag,
   ],

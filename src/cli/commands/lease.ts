@@ -1,6 +1,7 @@
 /** `lease lookup`, `lease renew`, `lease revoke` (contract 8.2, 2.5). */
 import type { Command } from '../declaration/command.ts'
 import { fieldFlag } from '../declaration/common-flags.ts'
+import { textFlag } from '../declaration/flag.ts'
 import { usageFailure } from '../failure.ts'
 import { printReply, say, warn } from '../output/output.ts'
 import { secondsOf } from './token.ts'
@@ -23,10 +24,7 @@ export const leaseLookup: Command = {
 
 export const leaseRenew: Command = {
   args: [{ name: 'id' }],
-  flags: [
-    fieldFlag,
-    { name: 'increment', kind: 'text', value: 'duration', help: 'Life time asked for, from now.' },
-  ],
+  flags: [fieldFlag, textFlag('increment', 'duration', 'Life time asked for, from now.')],
   description: 'Dynamic keys can be renewed; one-time passwords can not.',
   async run(session) {
     const [id = ''] = session.input.args

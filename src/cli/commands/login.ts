@@ -5,6 +5,7 @@ import { jsonOf, type Reply } from '../../client/reply.ts'
 import { Secret } from '../../redact.ts'
 import type { Command, Flag } from '../declaration/command.ts'
 import { fieldFlag } from '../declaration/common-flags.ts'
+import { textFlag } from '../declaration/flag.ts'
 import { Failure, usageFailure } from '../failure.ts'
 import { askSecret, loginRequest, METHOD_NAMES } from '../login-method.ts'
 import { printReply, say, warn, warnOfSecret } from '../output/output.ts'
@@ -13,12 +14,7 @@ import { storeToken } from '../token-store.ts'
 
 export const methodFlags: readonly Flag[] = [
   { name: 'method', kind: 'text', value: METHOD_NAMES, help: 'Auth method; token when absent.' },
-  {
-    name: 'path',
-    kind: 'text',
-    value: 'path',
-    help: 'Its mount below auth/; the method when absent.',
-  },
+  textFlag('path', 'path', 'Its mount below auth/; the method when absent.'),
 ]
 
 export const login: Command = {

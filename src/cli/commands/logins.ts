@@ -3,6 +3,7 @@ import type { JsonObject } from '../../client/json.ts'
 import { texts } from '../../client/reply.ts'
 import type { Command, Flag } from '../declaration/command.ts'
 import { fieldFlag } from '../declaration/common-flags.ts'
+import { textFlag } from '../declaration/flag.ts'
 import { Failure, usageFailure } from '../failure.ts'
 import { goText } from '../output/go-text.ts'
 import { printReply, printStructured, warn } from '../output/output.ts'
@@ -13,27 +14,20 @@ import { searchRecords, timeOf } from './search.ts'
 
 const LIMIT = 100
 
-const text = (name: string, value: string, help: string): Flag => ({
-  name,
-  kind: 'text',
-  value,
-  help,
-})
-
 /** Flags that are fields of the path, with the same words. */
 const searches: readonly Flag[] = [
-  text('host', 'host', 'On this host; by id, name or address.'),
-  text('user', 'name', 'As this user of the host.'),
-  text('display-name', 'name', 'With what the holder of a token of this name was issued.'),
-  text('serial', 'serial', 'With the certificate of this serial number.'),
-  text(
+  textFlag('host', 'host', 'On this host; by id, name or address.'),
+  textFlag('user', 'name', 'As this user of the host.'),
+  textFlag('display-name', 'name', 'With what the holder of a token of this name was issued.'),
+  textFlag('serial', 'serial', 'With the certificate of this serial number.'),
+  textFlag(
     'flag',
     'other-address|unknown-credential|never-used|gap',
     'What has this flag; never-used: what was issued, has ended, and was not used.',
   ),
-  text('since', 'time', 'Since then: a time as 2026-11-22T12:00:00Z, or how long ago, 24h.'),
-  text('until', 'time', 'Before that.'),
-  text('after', 'id', 'Where a list ended.'),
+  textFlag('since', 'time', 'Since then: a time as 2026-11-22T12:00:00Z, or how long ago, 24h.'),
+  textFlag('until', 'time', 'Before that.'),
+  textFlag('after', 'id', 'Where a list ended.'),
 ]
 
 export const logins: Command = {
@@ -41,7 +35,7 @@ export const logins: Command = {
   flags: [
     { name: 'open', kind: 'bool', help: 'Only those who are in now.' },
     ...searches,
-    text('limit', 'count', `So many at most; ${LIMIT} when absent.`),
+    textFlag('limit', 'count', `So many at most; ${LIMIT} when absent.`),
     mountFlag,
   ],
   description: 'As hosts with postern-host have reported them, the newest first.',

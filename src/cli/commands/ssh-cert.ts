@@ -2,6 +2,7 @@
 import path from 'node:path'
 import type { JsonObject } from '../../client/json.ts'
 import type { Command } from '../declaration/command.ts'
+import { textFlag } from '../declaration/flag.ts'
 import { Failure, usageFailure } from '../failure.ts'
 import { warn } from '../output/output.ts'
 import type { Session } from '../session.ts'
@@ -26,13 +27,8 @@ export const sshCert: Command = {
     sshFlags.host,
     sshFlags.group,
     sshFlags.tag,
-    {
-      name: 'extensions',
-      kind: 'text',
-      value: 'names',
-      help: "Extensions to ask for; the role's own when absent.",
-    },
-    { name: 'folder', kind: 'text', value: 'path', help: 'Where the certificates are kept.' },
+    textFlag('extensions', 'names', "Extensions to ask for; the role's own when absent."),
+    textFlag('folder', 'path', 'Where the certificates are kept.'),
   ],
   description:
     'HOST is what was typed, HOST NAME what ssh makes of it: with it there is a certificate for each host. Ends with status 0 when there is a certificate for the user that is good for another minute. ssh runs it before a connection; people have no need to.',

@@ -5,6 +5,7 @@ import path from 'node:path'
 import { lookUpVariable } from '../../client/environment.ts'
 import type { JsonObject } from '../../client/json.ts'
 import type { Command } from '../declaration/command.ts'
+import { textFlag } from '../declaration/flag.ts'
 import { Failure, usageFailure } from '../failure.ts'
 import type { Session } from '../session.ts'
 import { findProgram } from '../ssh/creds.ts'
@@ -39,12 +40,11 @@ export const sshConfig: Command = {
     sshFlags.host,
     sshFlags.group,
     sshFlags.tag,
-    {
-      name: 'folder',
-      kind: 'text',
-      value: 'path',
-      help: 'Where the certificates are kept; a folder below ~/.ssh/postern when absent.',
-    },
+    textFlag(
+      'folder',
+      'path',
+      'Where the certificates are kept; a folder below ~/.ssh/postern when absent.',
+    ),
   ],
   description:
     'Append what it prints to ~/.ssh/config. HOST PATTERNs are names as they are typed after ssh; without them all hosts. Where the role has a host_scope, or can not be read, there is a certificate for each host.',

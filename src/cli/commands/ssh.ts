@@ -1,6 +1,7 @@
 /** `ssh` (contract 8.3). */
 import type { Command } from '../declaration/command.ts'
 import { fieldFlag } from '../declaration/common-flags.ts'
+import { textFlag } from '../declaration/flag.ts'
 import { connect } from '../ssh/connect.ts'
 import { sshFlags } from '../ssh/flags.ts'
 
@@ -9,12 +10,11 @@ export const ssh: Command = {
   flagsEndAtFirstArgument: true,
   flags: [
     sshFlags.role,
-    {
-      name: 'mode',
-      kind: 'text',
-      value: 'ca|otp|dynamic',
-      help: "Certificate, one-time password or dynamic key; the role's own when absent.",
-    },
+    textFlag(
+      'mode',
+      'ca|otp|dynamic',
+      "Certificate, one-time password or dynamic key; the role's own when absent.",
+    ),
     sshFlags.mountPoint,
     sshFlags.validPrincipals,
     sshFlags.publicKey,
@@ -22,31 +22,23 @@ export const ssh: Command = {
     sshFlags.host,
     sshFlags.group,
     sshFlags.tag,
-    {
-      name: 'host-key-mount-point',
-      kind: 'text',
-      value: 'path',
-      help: 'Mount whose CA has to vouch for the host.',
-    },
-    {
-      name: 'host-key-hostnames',
-      kind: 'text',
-      value: 'patterns',
-      help: 'Host names that this CA vouches for; * when absent.',
-    },
-    {
-      name: 'strict-host-key-checking',
-      kind: 'text',
-      value: 'yes|no|ask|accept-new',
-      help: "As ssh's option (POSTERN_SSH_STRICT_HOST_KEY_CHECKING); not set when absent.",
-    },
-    {
-      name: 'user-known-hosts-file',
-      kind: 'text',
-      value: 'file',
-      help: "As ssh's option (POSTERN_SSH_USER_KNOWN_HOSTS_FILE); not set when absent.",
-    },
-    { name: 'ssh-executable', kind: 'text', value: 'program', help: 'Instead of ssh.' },
+    textFlag('host-key-mount-point', 'path', 'Mount whose CA has to vouch for the host.'),
+    textFlag(
+      'host-key-hostnames',
+      'patterns',
+      'Host names that this CA vouches for; * when absent.',
+    ),
+    textFlag(
+      'strict-host-key-checking',
+      'yes|no|ask|accept-new',
+      "As ssh's option (POSTERN_SSH_STRICT_HOST_KEY_CHECKING); not set when absent.",
+    ),
+    textFlag(
+      'user-known-hosts-file',
+      'file',
+      "As ssh's option (POSTERN_SSH_USER_KNOWN_HOSTS_FILE); not set when absent.",
+    ),
+    textFlag('ssh-executable', 'program', 'Instead of ssh.'),
     { name: 'no-exec', kind: 'bool', help: 'Prints the credential and runs no ssh.' },
     fieldFlag,
   ],

@@ -5,6 +5,7 @@ import { envelopeOf, jsonOf, texts } from '../../client/reply.ts'
 import { parseDuration } from '../../duration.ts'
 import type { Command, Flag, Input } from '../declaration/command.ts'
 import { fieldFlag, wrapFlag } from '../declaration/common-flags.ts'
+import { listFlag, textFlag } from '../declaration/flag.ts'
 import { splitPair } from '../declaration/pairs.ts'
 import { usageFailure } from '../failure.ts'
 import { printReply, printStructured, say, warn, warnOfSecret } from '../output/output.ts'
@@ -22,19 +23,19 @@ export const tokenCreate: Command = {
   flags: [
     fieldFlag,
     wrapFlag,
-    { name: 'policy', kind: 'list', value: 'name', help: 'A policy; may be repeated.' },
-    { name: 'ttl', kind: 'text', value: 'duration', help: 'First life time.' },
-    { name: 'explicit-max-ttl', kind: 'text', value: 'duration', help: 'Limit over all renewals.' },
-    { name: 'period', kind: 'text', value: 'duration', help: 'Each renewal gives it this long.' },
-    { name: 'use-limit', kind: 'text', value: 'count', help: 'How many requests it is good for.' },
+    listFlag('policy', 'name', 'A policy; may be repeated.'),
+    textFlag('ttl', 'duration', 'First life time.'),
+    textFlag('explicit-max-ttl', 'duration', 'Limit over all renewals.'),
+    textFlag('period', 'duration', 'Each renewal gives it this long.'),
+    textFlag('use-limit', 'count', 'How many requests it is good for.'),
     { name: 'renewable', kind: 'bool', help: 'Whether it can be renewed; true when absent.' },
     { name: 'orphan', kind: 'bool', help: 'Outlives the token that makes it.' },
     { name: 'no-default-policy', kind: 'bool', help: 'Without the policy named default.' },
-    { name: 'display-name', kind: 'text', value: 'name', help: 'Shown in audit logs and key ids.' },
-    { name: 'metadata', kind: 'list', value: 'key=value', help: 'A member of its metadata.' },
-    { name: 'id', kind: 'text', value: 'id', help: 'The token itself, instead of a random one.' },
-    { name: 'type', kind: 'text', value: 'service|batch', help: 'Kind of token.' },
-    { name: 'role', kind: 'text', value: 'name', help: 'Token role to create it with.' },
+    textFlag('display-name', 'name', 'Shown in audit logs and key ids.'),
+    listFlag('metadata', 'key=value', 'A member of its metadata.'),
+    textFlag('id', 'id', 'The token itself, instead of a random one.'),
+    textFlag('type', 'service|batch', 'Kind of token.'),
+    textFlag('role', 'name', 'Token role to create it with.'),
   ],
   description: 'The token is a child of the one that the command runs with, unless -orphan.',
   examples: ['postern token create -policy=developer -ttl=8h', 'postern token create -field=token'],
@@ -100,7 +101,7 @@ export const tokenRenew: Command = {
     fieldFlag,
     wrapFlag,
     accessorFlag,
-    { name: 'increment', kind: 'text', value: 'duration', help: 'Life time asked for, from now.' },
+    textFlag('increment', 'duration', 'Life time asked for, from now.'),
   ],
   description: 'Without TOKEN the own one; - reads it from standard input.',
   examples: ['postern token renew -increment=2h'],
@@ -166,12 +167,11 @@ export const tokenRevoke: Command = {
       kind: 'bool',
       help: 'Revokes the token that the command runs with, and forgets it where a login kept it.',
     },
-    {
-      name: 'mode',
-      kind: 'text',
-      value: 'orphan|path',
-      help: 'orphan spares the children; path revokes all tokens made below a path.',
-    },
+    textFlag(
+      'mode',
+      'orphan|path',
+      'orphan spares the children; path revokes all tokens made below a path.',
+    ),
     {
       name: 'certificates',
       kind: 'bool',

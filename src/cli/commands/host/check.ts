@@ -3,6 +3,7 @@
 import { checkHost } from '../../../host/check/check.ts'
 import { exitStatus, type Finding } from '../../../host/check/finding.ts'
 import type { Command } from '../../declaration/command.ts'
+import { textFlag } from '../../declaration/flag.ts'
 import { printStructured } from '../../output/output.ts'
 import { assertRoot, certifier, isServerNamed } from './certifier.ts'
 import { mountFlag, mountOf } from './host-path.ts'
@@ -11,18 +12,16 @@ export const hostCheck: Command = {
   args: [],
   flags: [
     mountFlag,
-    {
-      name: 'role',
-      kind: 'text',
-      value: 'name',
-      help: 'Logs in to the running sshd, by a certificate of the server under this role.',
-    },
-    {
-      name: 'account',
-      kind: 'text',
-      value: 'name',
-      help: 'Who logs in for the test; the first account that can when absent.',
-    },
+    textFlag(
+      'role',
+      'name',
+      'Logs in to the running sshd, by a certificate of the server under this role.',
+    ),
+    textFlag(
+      'account',
+      'name',
+      'Who logs in for the test; the first account that can when absent.',
+    ),
     {
       name: 'skip-login',
       kind: 'bool',

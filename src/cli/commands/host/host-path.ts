@@ -1,15 +1,15 @@
 /** Where a mount keeps its hosts. */
 import { isHostId } from '../../../ssh/scoped-name.ts'
 import type { Flag } from '../../declaration/command.ts'
+import { textFlag } from '../../declaration/flag.ts'
 import { usageFailure } from '../../failure.ts'
 import type { Session } from '../../session.ts'
 
-export const mountFlag: Flag = {
-  name: 'mount-point',
-  kind: 'text',
-  value: 'path',
-  help: 'Where the SSH engine is mounted; ssh when absent.',
-}
+export const mountFlag: Flag = textFlag(
+  'mount-point',
+  'path',
+  'Where the SSH engine is mounted; ssh when absent.',
+)
 
 export function mountOf({ input }: Session): string {
   return (input.text('mount-point') ?? 'ssh').replace(/^\/+|\/+$/g, '')

@@ -10,6 +10,7 @@ import { type Joined, joinServer } from '../../../host/setup/join.ts'
 import { leaveHost } from '../../../host/setup/leave.ts'
 import { type SetupRequest, setUpHost } from '../../../host/setup/setup.ts'
 import type { Command } from '../../declaration/command.ts'
+import { textFlag } from '../../declaration/flag.ts'
 import { Failure, usageFailure } from '../../failure.ts'
 import { say, warn } from '../../output/output.ts'
 import type { Session } from '../../session.ts'
@@ -21,60 +22,48 @@ type Scope = Pick<SetupRequest, 'hostId' | 'groups' | 'tags' | 'userCas'>
 export const hostSetup: Command = {
   args: [],
   flags: [
-    {
-      name: 'id',
-      kind: 'text',
-      value: 'id',
-      help: "The host's id at the server; with -join-token the one it would like, its own name when absent.",
-    },
-    {
-      name: 'join-token',
-      kind: 'text',
-      value: '-',
-      help: 'Enrols the host with the token on standard input, for postern-host service.',
-    },
-    {
-      name: 'server-key',
-      kind: 'text',
-      value: 'key',
-      help: "The server's identity key, or its fingerprint: another server is refused.",
-    },
+    textFlag(
+      'id',
+      'id',
+      "The host's id at the server; with -join-token the one it would like, its own name when absent.",
+    ),
+    textFlag(
+      'join-token',
+      '-',
+      'Enrols the host with the token on standard input, for postern-host service.',
+    ),
+    textFlag(
+      'server-key',
+      'key',
+      "The server's identity key, or its fingerprint: another server is refused.",
+    ),
     {
       name: 'replace',
       kind: 'bool',
       help: 'Forgets the server at which the host was enrolled before.',
     },
-    {
-      name: 'groups',
-      kind: 'text',
-      value: 'names',
-      help: "The host's groups; what the server says when absent and there is a token.",
-    },
-    {
-      name: 'tags',
-      kind: 'text',
-      value: 'key=value,…',
-      help: "The host's tags; likewise.",
-    },
-    {
-      name: 'ca-file',
-      kind: 'text',
-      value: 'file',
-      help: 'Public keys of the CAs to trust, instead of asking the server for those of its scoped issuers.',
-    },
+    textFlag(
+      'groups',
+      'names',
+      "The host's groups; what the server says when absent and there is a token.",
+    ),
+    textFlag('tags', 'key=value,…', "The host's tags; likewise."),
+    textFlag(
+      'ca-file',
+      'file',
+      'Public keys of the CAs to trust, instead of asking the server for those of its scoped issuers.',
+    ),
     mountFlag,
-    {
-      name: 'role',
-      kind: 'text',
-      value: 'name',
-      help: 'Has the test login use a certificate of the server under this role; a throw-away CA signs it when absent.',
-    },
-    {
-      name: 'account',
-      kind: 'text',
-      value: 'name',
-      help: 'Who logs in for the test; the first account that can when absent.',
-    },
+    textFlag(
+      'role',
+      'name',
+      'Has the test login use a certificate of the server under this role; a throw-away CA signs it when absent.',
+    ),
+    textFlag(
+      'account',
+      'name',
+      'Who logs in for the test; the first account that can when absent.',
+    ),
     {
       name: 'keep-authorized-keys',
       kind: 'bool',

@@ -2,6 +2,7 @@
 import { isObject } from '../../../client/json.ts'
 import { jsonOf, texts } from '../../../client/reply.ts'
 import type { Command } from '../../declaration/command.ts'
+import { textFlag } from '../../declaration/flag.ts'
 import { goText } from '../../output/go-text.ts'
 import { printReply } from '../../output/output.ts'
 import { keep, logIn, methodFlags } from '../login.ts'
@@ -39,7 +40,7 @@ export const auth: Command = {
 
 export const authEnable: Command = {
   args: [{ name: 'type' }],
-  flags: [pathFlag, { name: 'description', kind: 'text', value: 'text', help: 'For people.' }],
+  flags: [pathFlag, textFlag('description', 'text', 'For people.')],
   description: 'The verb of 2015; today it is postern auth enable.',
   async run(session) {
     const { input, terminal } = session

@@ -3,6 +3,7 @@ import { ApiError } from '../../../client/api-error.ts'
 import { isObject, type JsonObject } from '../../../client/json.ts'
 import { formatDuration } from '../../../duration.ts'
 import type { Command, Flag } from '../../declaration/command.ts'
+import { textFlag } from '../../declaration/flag.ts'
 import { printStructured } from '../../output/output.ts'
 import { encodeTable } from '../../output/table.ts'
 import { requestFailure, type Session } from '../../session.ts'
@@ -12,17 +13,13 @@ import { moveMount } from '../mount/mounts.ts'
 const COMPAT: JsonObject = { compat: '2015' }
 
 const lifeFlags: readonly Flag[] = [
-  { name: 'default-lease-ttl', kind: 'text', value: 'duration', help: 'Default life of leases.' },
-  { name: 'max-lease-ttl', kind: 'text', value: 'duration', help: 'Longest life of leases.' },
+  textFlag('default-lease-ttl', 'duration', 'Default life of leases.'),
+  textFlag('max-lease-ttl', 'duration', 'Longest life of leases.'),
 ]
 
 export const mount: Command = {
   args: [{ name: 'type' }],
-  flags: [
-    pathFlag,
-    { name: 'description', kind: 'text', value: 'text', help: 'For people.' },
-    ...lifeFlags,
-  ],
+  flags: [pathFlag, textFlag('description', 'text', 'For people.'), ...lifeFlags],
   description:
     'The verb of 2015: an ssh engine is mounted with the option compat=2015, where the server allows it.\n' +
     'For new set-ups there is postern secrets enable.',

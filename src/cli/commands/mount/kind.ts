@@ -2,6 +2,7 @@
 import { isObject, type JsonObject } from '../../../client/json.ts'
 import { jsonOf } from '../../../client/reply.ts'
 import type { Completed, Flag } from '../../declaration/command.ts'
+import { listFlag, textFlag } from '../../declaration/flag.ts'
 import type { Session } from '../../session.ts'
 
 export interface MountKind {
@@ -29,37 +30,32 @@ export const AUTH: MountKind = {
   completes: 'auth',
 }
 
-const text = (name: string, value: string, help: string): Flag => ({
-  name,
-  kind: 'text',
-  value,
-  help,
-})
-const list = (name: string, value: string, help: string): Flag => ({
-  name,
-  kind: 'list',
-  value,
-  help,
-})
-
-export const pathFlag: Flag = text('path', 'path', 'Where to mount; the type when absent.')
+export const pathFlag: Flag = textFlag('path', 'path', 'Where to mount; the type when absent.')
 
 /** What `enable` and `tune` both set. */
 export const settingFlags: readonly Flag[] = [
-  text('description', 'text', 'For people.'),
-  text('default-lease-ttl', 'duration', 'Default life of leases.'),
-  text('max-lease-ttl', 'duration', 'Longest life of leases.'),
-  text('listing-visibility', 'unauth|hidden', 'Who may see it.'),
-  text('token-type', 'default-service|default-batch|service|batch', 'Of the tokens of a method.'),
-  list('options', 'key=value', 'An option of the type.'),
-  list('audit-non-hmac-request-keys', 'key', 'A key of requests that audit devices show in clear.'),
-  list(
+  textFlag('description', 'text', 'For people.'),
+  textFlag('default-lease-ttl', 'duration', 'Default life of leases.'),
+  textFlag('max-lease-ttl', 'duration', 'Longest life of leases.'),
+  textFlag('listing-visibility', 'unauth|hidden', 'Who may see it.'),
+  textFlag(
+    'token-type',
+    'default-service|default-batch|service|batch',
+    'Of the tokens of a method.',
+  ),
+  listFlag('options', 'key=value', 'An option of the type.'),
+  listFlag(
+    'audit-non-hmac-request-keys',
+    'key',
+    'A key of requests that audit devices show in clear.',
+  ),
+  listFlag(
     'audit-non-hmac-response-keys',
     'key',
     'A key of responses that audit devices show in clear.',
   ),
-  list('passthrough-request-headers', 'name', 'A header that the backend gets to see.'),
-  list('allowed-response-headers', 'name', 'A header that the backend may set.'),
+  listFlag('passthrough-request-headers', 'name', 'A header that the backend gets to see.'),
+  listFlag('allowed-response-headers', 'name', 'A header that the backend may set.'),
 ]
 
 /** The settings that were given, without description, life times and options, under their names in the API. */

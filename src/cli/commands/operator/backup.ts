@@ -3,12 +3,13 @@
  * asking the server.
  */
 import type { Command } from '../../declaration/command.ts'
+import { textFlag } from '../../declaration/flag.ts'
 import { Failure, usageFailure } from '../../failure.ts'
 import { say } from '../../output/output.ts'
 
 export const operatorBackup: Command = {
   args: [{ name: 'file' }],
-  flags: [{ name: 'store', kind: 'text', value: 'file', help: 'The SQLite file of the server.' }],
+  flags: [textFlag('store', 'file', 'The SQLite file of the server.')],
   description:
     'Works while the server runs, on the machine that has its store. The copy is sealed as the store is.',
   examples: ['postern operator backup -store=/var/lib/postern/postern.db backup.db'],
@@ -26,23 +27,13 @@ export const operatorBackup: Command = {
 export const operatorRestore: Command = {
   args: [{ name: 'file' }],
   flags: [
-    {
-      name: 'store',
-      kind: 'text',
-      value: 'file',
-      help: 'Where the SQLite file of the server goes.',
-    },
+    textFlag('store', 'file', 'Where the SQLite file of the server goes.'),
     {
       name: 'keep-tokens',
       kind: 'bool',
       help: 'Leaves tokens of the backup valid, those revoked since among them.',
     },
-    {
-      name: 'keep-accessor',
-      kind: 'text',
-      value: 'accessor',
-      help: 'Leaves the one token of this accessor valid.',
-    },
+    textFlag('keep-accessor', 'accessor', 'Leaves the one token of this accessor valid.'),
   ],
   description:
     'The server has to be stopped. FILE is checked before anything is replaced, and what was there is kept.',

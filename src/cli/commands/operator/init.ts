@@ -2,6 +2,7 @@
 import type { JsonObject } from '../../../client/json.ts'
 import { jsonOf, texts } from '../../../client/reply.ts'
 import type { Command, Input } from '../../declaration/command.ts'
+import { textFlag } from '../../declaration/flag.ts'
 import { usageFailure } from '../../failure.ts'
 import { goText } from '../../output/go-text.ts'
 import { printStructured, say } from '../../output/output.ts'
@@ -10,18 +11,8 @@ import type { Session } from '../../session.ts'
 export const operatorInit: Command = {
   args: [],
   flags: [
-    {
-      name: 'key-shares',
-      kind: 'text',
-      value: 'count',
-      help: 'Number of unseal keys; 5 when absent.',
-    },
-    {
-      name: 'key-threshold',
-      kind: 'text',
-      value: 'count',
-      help: 'How many of them unseal; 3 when absent.',
-    },
+    textFlag('key-shares', 'count', 'Number of unseal keys; 5 when absent.'),
+    textFlag('key-threshold', 'count', 'How many of them unseal; 3 when absent.'),
     { name: 'status', kind: 'bool', help: 'Only says whether it is initialised: exit 0, else 2.' },
   ],
   description: 'Shows the unseal keys and the first root token, once: they are stored nowhere.',

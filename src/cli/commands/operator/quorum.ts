@@ -5,6 +5,7 @@
 import type { JsonObject } from '../../../client/json.ts'
 import { jsonOf, texts } from '../../../client/reply.ts'
 import type { Command, Flag } from '../../declaration/command.ts'
+import { textFlag } from '../../declaration/flag.ts'
 import { Failure, usageFailure } from '../../failure.ts'
 import { goText } from '../../output/go-text.ts'
 import { printRows, printStructured, say } from '../../output/output.ts'
@@ -16,25 +17,15 @@ const attemptFlags: readonly Flag[] = [
   { name: 'init', kind: 'bool', help: 'Starts an attempt.' },
   { name: 'status', kind: 'bool', help: 'Shows how far it is.' },
   { name: 'cancel', kind: 'bool', help: 'Drops it.' },
-  { name: 'nonce', kind: 'text', value: 'nonce', help: 'Nonce of the attempt, from its start.' },
+  textFlag('nonce', 'nonce', 'Nonce of the attempt, from its start.'),
 ]
 
 export const operatorRekey: Command = {
   args: [{ name: 'key', isOptional: true }],
   flags: [
     ...attemptFlags,
-    {
-      name: 'key-shares',
-      kind: 'text',
-      value: 'count',
-      help: 'Number of new keys; 5 when absent.',
-    },
-    {
-      name: 'key-threshold',
-      kind: 'text',
-      value: 'count',
-      help: 'How many of them unseal; 3 when absent.',
-    },
+    textFlag('key-shares', 'count', 'Number of new keys; 5 when absent.'),
+    textFlag('key-threshold', 'count', 'How many of them unseal; 3 when absent.'),
     {
       name: 'verify',
       kind: 'bool',
@@ -73,13 +64,8 @@ export const operatorGenerateRoot: Command = {
   args: [{ name: 'key', isOptional: true }],
   flags: [
     ...attemptFlags,
-    { name: 'otp', kind: 'text', value: 'text', help: 'One-time password that hides the token.' },
-    {
-      name: 'decode',
-      kind: 'text',
-      value: 'text',
-      help: 'Shows the token of an encoded one; needs -otp.',
-    },
+    textFlag('otp', 'text', 'One-time password that hides the token.'),
+    textFlag('decode', 'text', 'Shows the token of an encoded one; needs -otp.'),
   ],
   description:
     'For when the root token is lost. The last key answers with an encoded token: decode it with the\n' +

@@ -1,25 +1,19 @@
 /** `server`: its declaration; the server's own code is loaded only when it runs. */
-import type { Flag, LocalCommand } from '../../declaration/command.ts'
-
-const text = (name: string, value: string, help: string): Flag => ({
-  name,
-  kind: 'text',
-  value,
-  help,
-})
+import type { LocalCommand } from '../../declaration/command.ts'
+import { textFlag } from '../../declaration/flag.ts'
 
 export const server: LocalCommand = {
   isLocal: true,
   args: [],
   flags: [
-    text('config', 'file', "The server's config, HCL or JSON."),
+    textFlag('config', 'file', "The server's config, HCL or JSON."),
     {
       name: 'dev',
       kind: 'bool',
       help: 'A server for trying things out: in memory, unsealed, gone when it stops.',
     },
-    text('dev-root-token-id', 'id', 'Text of its root token (POSTERN_DEV_ROOT_TOKEN_ID).'),
-    text(
+    textFlag('dev-root-token-id', 'id', 'Text of its root token (POSTERN_DEV_ROOT_TOKEN_ID).'),
+    textFlag(
       'dev-listen-address',
       'host:port',
       'Where it listens; 127.0.0.1:8200 when absent (POSTERN_DEV_LISTEN_ADDRESS).',
@@ -30,8 +24,8 @@ export const server: LocalCommand = {
       kind: 'bool',
       help: 'Accepted for compatibility: the token is stored in no case.',
     },
-    text('log-level', 'trace|debug|info|warn|error', "Instead of the config's."),
-    text('log-format', 'standard|json', "Instead of the config's."),
+    textFlag('log-level', 'trace|debug|info|warn|error', "Instead of the config's."),
+    textFlag('log-format', 'standard|json', "Instead of the config's."),
   ],
   description:
     'Runs until SIGINT or SIGTERM; SIGHUP opens certificates and audit files anew.\n' +
