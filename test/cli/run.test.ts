@@ -71,6 +71,13 @@ suite('the command line', () => {
     assert.equal(output, 'otp')
   })
 
+  test('status takes no other server for a sealed one', async () => {
+    await using server = await startFakeServer(() => ({ body: { hello: 'world' } }))
+    const { status, output, errors } = await run(['status', `-address=${server.address}`])
+    assert.deepEqual([status, output], [1, ''])
+    assert.match(errors, /tells no seal status\nhint: /)
+  })
+
   test('sends the token of the environment before the one of the file', async () => {
     await using server = await startFakeServer(() => ({ body: { data: {} } }))
     const file = path.join(home, 'token')

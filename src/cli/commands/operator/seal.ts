@@ -25,8 +25,14 @@ export const status: Command = {
       throw new Failure(failure.message, { status: 1, hint: failure.hint })
     }
     const state = jsonOf(reply) ?? {}
+    if (typeof state['sealed'] !== 'boolean') {
+      const hint = '-address or POSTERN_ADDR names another server'
+      throw new Failure(`postern: what answers at ${session.client.base} tells no seal status`, {
+        hint,
+      })
+    }
     await printStatus(session, state)
-    return state['sealed'] === false ? 0 : SEALED
+    return state['sealed'] ? SEALED : 0
   },
 }
 
