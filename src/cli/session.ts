@@ -25,6 +25,8 @@ const FORMATS = new Map<string, Format>([
 ])
 
 const DEFAULT_WRAP_TTL = '300'
+/** For an answer that the command itself has use for, whatever the environment says of wrapping. */
+export const UNWRAPPED = { wrapTtl: '' } as const
 
 export class Session {
   readonly terminal: Terminal

@@ -46,6 +46,12 @@ suite('a session with a certificate', () => {
     assert.match(errors, /Connection refused/)
   })
 
+  test('wraps nothing that it needs itself, whatever the environment says', async () => {
+    const wrapping = { VAULT_WRAP_TTL: '5m' }
+    const { status, errors } = await login(hosts.words('true', '-mode=ca', '-role=web'), wrapping)
+    assert.equal(status, 0, errors)
+  })
+
   test('finds mode and role by itself, the certificate before the password', async () => {
     const { status, output, errors } = await login(hosts.words('id -un'))
     assert.equal(status, 0, errors)

@@ -42,6 +42,12 @@ suite('a session with a one-time password', () => {
     assert.deepEqual(made, ['update ssh/creds/otp'])
   })
 
+  test('wraps nothing that it needs itself, whatever the environment says', async () => {
+    const wrapping = { VAULT_WRAP_TTL: '5m' }
+    const { status, errors } = await hosts.run(hosts.words('true', ...flags), wrapping)
+    assert.equal(status, 0, errors)
+  })
+
   test("has the mode from the role, and ssh's exit status", async () => {
     const { status } = await hosts.run(hosts.words('exit 3', '-role=otp'))
     assert.equal(status, 3)

@@ -6,7 +6,7 @@ import { type Envelope, envelopeOf, type Reply } from '../../client/reply.ts'
 import { Secret } from '../../redact.ts'
 import { Failure } from '../failure.ts'
 import { warn } from '../output/output.ts'
-import type { Session } from '../session.ts'
+import { type Session, UNWRAPPED } from '../session.ts'
 import { openAskpass } from './askpass/askpass-server.ts'
 import type { Attempt, Login } from './connect.ts'
 import { quoteForSsh } from './key/private-folder.ts'
@@ -22,7 +22,8 @@ export async function requestCreds(session: Session, attempt: Attempt): Promise<
   const scope = choice.mode !== 'dynamic' && request.scope
   const body = { ...ip, username: target.user, ...scope }
   const path = `${mount}/creds/${choice.role}`
-  return await session.ask(`asking ${path} for a credential`, 'PUT', path, { body })
+  const options = { ...UNWRAPPED, body }
+  return await session.ask(`asking ${path} for a credential`, 'PUT', path, options)
 }
 
 /** What ssh needs to log in with a new credential, of whichever kind the role is. */

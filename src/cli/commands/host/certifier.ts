@@ -3,7 +3,7 @@ import { lookUpVariable } from '../../../client/environment.ts'
 import { isObject, textAt } from '../../../client/json.ts'
 import { envelopeOf } from '../../../client/reply.ts'
 import { Failure } from '../../failure.ts'
-import type { Session } from '../../session.ts'
+import { type Session, UNWRAPPED } from '../../session.ts'
 import { mountOf } from './host-path.ts'
 
 export function assertRoot(): void {
@@ -20,7 +20,8 @@ export function certifier(
   return async (publicKey: string, account: string): Promise<string> => {
     const body = { public_key: publicKey, valid_principals: account, host }
     const path = `${mountOf(session)}/sign/${role}`
-    const data = envelopeOf(await session.ask('signing the test key', 'PUT', path, { body }))?.data
+    const options = { ...UNWRAPPED, body }
+    const data = envelopeOf(await session.ask('signing the test key', 'PUT', path, options))?.data
     const certificate = isObject(data) ? textAt(data, 'signed_key') : undefined
     if (certificate === undefined) throw new Failure('postern: the server signed nothing')
     return certificate.trim()

@@ -11,7 +11,7 @@ import { encodeAuthorizedKey } from '../../../ssh/key/authorized-keys.ts'
 import { isSameKey, type PublicKey } from '../../../ssh/key/public-key.ts'
 import { Failure } from '../../failure.ts'
 import { warn } from '../../output/output.ts'
-import type { Session } from '../../session.ts'
+import { type Session, UNWRAPPED } from '../../session.ts'
 import { type RoleTerms, readRole } from '../role.ts'
 import { isAboutLoginHost } from '../scope.ts'
 
@@ -69,6 +69,7 @@ async function sign(
 ): Promise<Signed> {
   const path = `${mount}/sign/${role}`
   const reply = await session.ask(`signing the key with ${path}`, 'PUT', path, {
+    ...UNWRAPPED,
     body: {
       public_key: encodeAuthorizedKey(publicKey.blob),
       valid_principals: principals,
