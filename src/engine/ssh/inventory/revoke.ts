@@ -4,8 +4,8 @@
  */
 import type { ConfigView } from '../../../mount/call.ts'
 import { hexFingerprint } from '../../../ssh/key/fingerprint.ts'
-import type { Write } from '../../../storage/store.ts'
-import { encodeRecord, type StoreView } from '../../../storage/view.ts'
+import type { Entry, Write } from '../../../storage/store.ts'
+import { decodeRecord, encodeRecord, type StoreView } from '../../../storage/view.ts'
 import { issuerOf } from '../ca/issuers.ts'
 import {
   addSerials,
@@ -47,6 +47,8 @@ export interface Cause {
 export interface Revocation extends Cause {
   /** Milliseconds since the epoch. */
   readonly at: number
+  /** Of a serial, in Unix seconds: how long it is on the list. Absent for keys, and in revocations of before. */
+  readonly until?: number
 }
 
 export const revocationName = (serial: string, issuerId: string): string =>
@@ -140,7 +142,12 @@ async function unrevoked(
     batch.map((one) => [revocationName(serialName(one.serial), one.issuerId), one]),
   )
   const known = await store.getAll([...byName.keys()])
-  return [...byName.values()].filter((_, at) => known[at] === undefined)
+  return [...byName.values()].filter((one, at) => !lasts(known[at], one))
+}
+
+/** Whether it is on the list for long enough: of one without a record, only who revoked it said how long that is. */
+function lasts(entry: Entry | undefined, { expiresAt }: RevokedCertificate): boolean {
+  return entry !== undefined && (decodeRecord<Revocation>(entry.value).until ?? NEVER) >= expiresAt
 }
 
 async function additions(
@@ -149,9 +156,11 @@ async function additions(
   wanted: readonly RevokedCertificate[],
   cause: Cause,
 ): Promise<Write[]> {
-  const value = encodeRecord({ ...cause, at: now } satisfies Revocation)
-  const writes = wanted.map(({ serial, issuerId }) =>
-    store.put(revocationName(serialName(serial), issuerId), value),
+  const writes = wanted.map(({ serial, issuerId, expiresAt: until }) =>
+    store.put(
+      revocationName(serialName(serial), issuerId),
+      encodeRecord({ ...cause, at: now, until } satisfies Revocation),
+    ),
   )
   const open = new Map(head.open)
   for (const [issuerId, serials] of Map.groupBy(wanted, (one) => one.issuerId)) {

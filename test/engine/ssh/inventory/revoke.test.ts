@@ -77,6 +77,25 @@ describe('revoke', () => {
     assert.equal((await refusalOf(core.send('update', 'ssh/revoke', unknown))).status, 400)
   })
 
+  test('of a serial without a record lasts as long as the longest of them says', async (t) => {
+    const core = await startCa(t)
+    await core.send('update', 'ssh/roles/bare', NO_STORE)
+    const serials = [await signed(core, {}, 'bare'), await signed(core, {}, 'bare')]
+    for (const [at, serial_number] of serials.entries()) {
+      const one = { serial_number, issuer_ref: 'default' }
+      const ttls = at === 0 ? [{ ttl: '1h' }, { ttl: '24h' }, { ttl: '2h' }] : [{ ttl: '1h' }, {}]
+      const answers: unknown[] = []
+      for (const ttl of ttls) answers.push((await revoke(core, { ...one, ...ttl }))['revoked'])
+      assert.deepEqual(answers, at === 0 ? [1, 1, 0] : [1, 1])
+    }
+    core.advance(3 * 3_600_000)
+    await core.send('update', 'ssh/tidy/certificates')
+    assert.deepEqual(await revokedOf(core, serials), serials)
+    core.advance(23 * 3_600_000)
+    await core.send('update', 'ssh/tidy/certificates')
+    assert.deepEqual(await revokedOf(core, serials), serials.slice(1))
+  })
+
   test('by key refuses the key alone and in every certificate, recorded or not', async (t) => {
     const core = await startCa(t)
     const serial = await signed(core)
