@@ -11,6 +11,7 @@ import {
   signStatement,
 } from '../../../../ssh/host/statement.ts'
 import { identityOf } from '../../host/identity.ts'
+import { absent } from '../../page.ts'
 import { KrlServer } from './server.ts'
 import { krlVersion } from './store.ts'
 
@@ -35,7 +36,10 @@ async function krl(call: Call<typeof waitField>, server: KrlServer): Promise<Out
     if (seconds > 0) {
       await server.changed(store, version, seconds * 1000, (listener) => call.onGone(listener))
     }
-    if (seconds === 0 || (await krlVersion(store)) === version) return answer(version, 304)
+    const now = seconds === 0 ? version : await krlVersion(store)
+    if (now === version) return answer(version, 304)
+    // It never goes back: the mount was removed meanwhile, and its empty list would free what was revoked.
+    if (now < version) throw absent()
   }
   const current = await server.current(store)
   return answer(current.version, 200, current.bytes)

@@ -132,6 +132,16 @@ describe('a long poll', () => {
     assert.equal((await waiting).status, 503)
   })
 
+  test('ends with 404 when the mount is removed, and not with an empty list', async (t) => {
+    const core = await startCa(t)
+    await core.send('update', 'ssh/revoke', { serial_number: await signed(core) })
+    const known = { 'if-none-match': await etagOf(core) }
+    const waiting = refusalOf(fetchKrl(core, { wait: '55s' }, known))
+    await nextTurn()
+    await core.send('delete', 'sys/mounts/ssh')
+    assert.equal((await waiting).status, 404)
+  })
+
   test('ends at once when the server closes, and none begins then', async (t) => {
     const core = await startCa(t)
     const known = { 'if-none-match': await etagOf(core) }
