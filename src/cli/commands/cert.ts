@@ -109,7 +109,11 @@ export const certRevoke: Command = {
   args: [{ name: 'serial', isOptional: true }],
   flags: [
     keyFlag,
-    textFlag('accessor', 'accessor', 'All that the token and those below it were given.'),
+    textFlag(
+      'accessor',
+      'accessor',
+      'All that the token and those below it were given; of one that has ended, its own alone.',
+    ),
     { name: 'token', kind: 'bool', help: 'The same for the token on standard input.' },
     hostFlag,
     textFlag('issuer', 'ref', 'With SERIAL, where there is no record: who signed; id or name.'),

@@ -54,7 +54,8 @@ const fields = {
   },
   accessor: {
     type: 'string',
-    description: 'Accessor of a token: all that was signed for it and for the tokens below it.',
+    description:
+      'Accessor of a token: all that was signed for it and for the tokens below it; of one that has ended, for it alone.',
   },
   token: { type: 'string', description: 'As accessor, by the token itself.' },
   host: {
