@@ -7,7 +7,7 @@ import { parseAuthorizedKey } from '../../../ssh/key/authorized-keys.ts'
 import { isHostId } from '../../../ssh/scoped-name.ts'
 import type { StoreView } from '../../../storage/view.ts'
 import type { TokenTree } from '../../../token/token-tree.ts'
-import { issuerIndex, lookUp } from '../ca/issuers.ts'
+import { DEFAULT_REF, issuerIndex, lookUp } from '../ca/issuers.ts'
 import { resolveHost } from '../host/registry.ts'
 import { ISSUER_KEYS, krlVersion, NEVER } from './krl/store.ts'
 import {
@@ -40,7 +40,7 @@ const fields = {
   issuer_ref: {
     type: 'string',
     description:
-      'With serial_number, for a certificate without a record: id or name of the issuer that signed it, or the id of one that was deleted.',
+      'With serial_number, for a certificate without a record: id or name of the issuer that signed it, or the id of one that was deleted. `default`: the default one and the scoped one.',
   },
   ttl: {
     type: 'duration',
@@ -104,7 +104,7 @@ async function certificatesOf(
   const { store, fields } = call
   switch (subject) {
     case 'serial_number':
-      return [await bySerial(call)]
+      return bySerial(call)
     case 'host': {
       const host = await resolveHost(store, fields.host)
       const id = host?.id ?? deletedHost(fields.host)
@@ -134,29 +134,33 @@ function deletedHost(text: string): string {
   throw badRequest('there is no such host')
 }
 
-async function bySerial(call: RevokeCall): Promise<RevokedCertificate> {
+async function bySerial(call: RevokeCall): Promise<RevokedCertificate[]> {
   const { serial_number: text, issuer_ref: ref, ttl } = call.fields
   const serial = parseSerial(text)
   if (serial === undefined) throw badRequest('serial_number is none')
   const record = await findCertificate(call.store, serial)
-  const issuerId = ref === '' ? undefined : await issuerIdOf(call, ref)
+  const issuerIds = ref === '' ? [] : await issuerIdsOf(call, ref)
   if (record) {
-    if (issuerId !== undefined && issuerId !== record.issuerId) {
+    if (ref !== '' && !issuerIds.includes(record.issuerId)) {
       throw badRequest(`issuer ${record.issuerId} signed the certificate with this serial number`)
     }
-    return revocable(record)
+    return [revocable(record)]
   }
-  if (issuerId === undefined) {
+  if (ref === '') {
     throw badRequest('there is no record of this serial number: give issuer_ref too')
   }
   const expiresAt = ttl === 0 ? NEVER : Math.min(Math.ceil(call.now / 1000) + ttl, NEVER - 1)
-  return { serial, issuerId, expiresAt }
+  return issuerIds.map((issuerId) => ({ serial, issuerId, expiresAt }))
 }
 
-async function issuerIdOf({ config, store }: RevokeCall, ref: string): Promise<string> {
-  const entry = lookUp(await issuerIndex(config), ref)
-  if (entry) return entry.id
-  if (/^[0-9a-f-]{36}$/.test(ref) && (await store.get(ISSUER_KEYS + ref))) return ref
+async function issuerIdsOf({ config, store }: RevokeCall, ref: string): Promise<string[]> {
+  const index = await issuerIndex(config)
+  const entry = lookUp(index, ref)
+  const ids = entry ? [entry.id] : []
+  // As in roles: nothing tells which of the two signed a certificate without a record.
+  if (ref === DEFAULT_REF && index.scopedId !== undefined) ids.push(index.scopedId)
+  if (ids.length > 0) return ids
+  if (/^[0-9a-f-]{36}$/.test(ref) && (await store.get(ISSUER_KEYS + ref))) return [ref]
   throw badRequest(`unable to find issuer for reference: ${ref}`)
 }
 

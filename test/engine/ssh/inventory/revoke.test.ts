@@ -96,6 +96,21 @@ describe('revoke', () => {
     assert.deepEqual(await revokedOf(core, serials), serials.slice(1))
   })
 
+  test('of a serial without a record by the default issuer counts for the scoped one too', async (t) => {
+    const core = await startCa(t)
+    await core.send('update', 'ssh/config/hosts', { host_scope: true })
+    const scoped = { ...NO_STORE, host_scope: 'required', allowed_groups: 'web' }
+    await core.send('update', 'ssh/roles/scoped', scoped)
+    const body = { public_key: PUBLIC_KEY, group: 'web' }
+    const { data } = await core.call('update', 'ssh/sign/scoped', body)
+    const serial = data?.['serial_number'] as string
+    const issuer = await core.call('read', `ssh/issuer/${data?.['issuer_id']}`)
+    const ca = parseAuthorizedKey(issuer.data?.['public_key'] as string).blob
+    await revoke(core, { serial_number: serial, issuer_ref: 'default' })
+    assert.deepEqual(await revokedOf(core, [serial], ca), [serial])
+    assert.deepEqual(await revokedOf(core, [serial]), [serial])
+  })
+
   test('by key refuses the key alone and in every certificate, recorded or not', async (t) => {
     const core = await startCa(t)
     const serial = await signed(core)
